@@ -1,0 +1,43 @@
+/* What every binding file shares: errors, options, tensors on the Lua side.
+ *
+ * Bad arguments raise a Lua error that begins with the script's file:line (the first frame outside
+ * the embedded library); the outside world (files, processes, the store) returns nil, message. No
+ * Lua error may jump through core: core is called, and never calls back into Lua. A userdata holds
+ * one pointer or one struct that is cleared before it is filled. */
+#ifndef NNRUN_BINDING_H
+#define NNRUN_BINDING_H
+
+#include "base/status.h"
+#include "tensor/tensor.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+/* Chunk names of the embedded library begin with this ("=[nnrun]nn/fit.lua"). */
+#define BINDING_CHUNK_PREFIX "[nnrun]"
+
+/* "file:line" of the first stack frame outside the embedded library, or "" when there is none. */
+const char *binding_where(lua_State *L, char *text, size_t size);
+/* Raise: the script's position, then the message. */
+int binding_raise(lua_State *L, const Err *err);
+int binding_raisef(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Return nil, message. */
+int binding_fail(lua_State *L, const Err *err);
+
+/* Push a new tensor userdata holding no tensor yet; fill it, e.g.
+ * tensor_new(binding_new_tensor(L)...). */
+Tensor *binding_new_tensor(lua_State *L);
+/* The tensor at a stack index, or a Lua error that says what is there instead. */
+Tensor *binding_check_tensor(lua_State *L, int index);
+/* NULL when the value is not a tensor. */
+Tensor *binding_test_tensor(lua_State *L, int index);
+/* A Lua number, or table of numbers (nested, rectangular), or a tensor, as a new tensor on the
+ * stack. */
+Tensor *binding_to_tensor(lua_State *L, int index, DType dtype);
+/* A table {2, 3} or integers as a shape. */
+Shape binding_check_shape(lua_State *L, int index);
+/* A dtype name ("float32"), or `fallback` when absent. */
+DType binding_opt_dtype(lua_State *L, int index, DType fallback);
+
+#endif

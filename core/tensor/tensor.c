@@ -1,0 +1,187 @@
+#include "tensor/tensor.h"
+
+#include "base/checked.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct Buffer {
+  int references; /* a buffer belongs to one thread at a time; workers are processes */
+  void *bytes;
+};
+
+/* Large buffers ask for huge pages: fewer TLB misses in training and a much cheaper fork. */
+enum { HUGE_PAGE = 2 * 1024 * 1024 };
+
+const char *dtype_name(DType dtype) {
+  static const char *const names[] = {
+#define X(name, type, words) [DTYPE_##name] = (words),
+      DTYPE_LIST(X)
+#undef X
+  };
+  return (unsigned)dtype < DTYPE_COUNT ? names[dtype] : "unknown";
+}
+
+size_t dtype_size(DType dtype) {
+  static const size_t sizes[] = {
+#define X(name, type, words) [DTYPE_##name] = sizeof(type),
+      DTYPE_LIST(X)
+#undef X
+  };
+  return sizes[dtype];
+}
+
+Shape shape_make(int ndim, const int64_t *dims) {
+  Shape shape = {.ndim = ndim};
+  for (int i = 0; i < ndim && i < MAX_DIMS; i++) shape.dims[i] = dims[i];
+  return shape;
+}
+
+int64_t shape_count(const Shape *shape) {
+  int64_t count = 1;
+  for (int i = 0; i < shape->ndim; i++) count *= shape->dims[i];
+  return count;
+}
+
+bool shape_equal(const Shape *a, const Shape *b) {
+  if (a->ndim != b->ndim) return false;
+  for (int i = 0; i < a->ndim; i++)
+    if (a->dims[i] != b->dims[i]) return false;
+  return true;
+}
+
+Status shape_check(const Shape *shape, DType dtype, Err *err) {
+  if (shape->ndim < 0 || shape->ndim > MAX_DIMS)
+    return err_set(err, NN_SHAPE, "a tensor has 0 to %d axes, not %d", MAX_DIMS, shape->ndim);
+  size_t bytes = dtype_size(dtype);
+  char text[SHAPE_TEXT_SIZE];
+  for (int i = 0; i < shape->ndim; i++)
+    if (shape->dims[i] < 0)
+      return err_set(err, NN_SHAPE, "axis %d of %s is negative", i + 1, shape_text(shape, text));
+  for (int i = 0; i < shape->ndim; i++) {
+    size_t dim = shape->dims[i] ? (size_t)shape->dims[i] : 1;
+    if (!checked_mul(&bytes, bytes, dim) || bytes > (size_t)PTRDIFF_MAX / 2)
+      return err_set(err, NN_TOO_LARGE, "a %s tensor of shape %s does not fit in memory",
+                     dtype_name(dtype), shape_text(shape, text));
+  }
+  return NN_OK;
+}
+
+const char *shape_text(const Shape *shape, char text[SHAPE_TEXT_SIZE]) {
+  size_t used = 0;
+  text[used++] = '(';
+  for (int i = 0; i < shape->ndim && i < MAX_DIMS; i++)
+    used += (size_t)snprintf(text + used, SHAPE_TEXT_SIZE - used, "%s%" PRId64, i ? ", " : "",
+                             shape->dims[i]);
+  snprintf(text + used, SHAPE_TEXT_SIZE - used, shape->ndim == 1 ? ",)" : ")");
+  return text;
+}
+
+static Buffer *buffer_new(size_t bytes) {
+  size_t whole, align = bytes >= 2 * (size_t)HUGE_PAGE ? HUGE_PAGE : TENSOR_ALIGN;
+  if (!checked_align(&whole, bytes ? bytes : 1, align)) return NULL;
+  Buffer *buffer = malloc(sizeof *buffer);
+  if (!buffer) return NULL;
+  buffer->references = 1;
+  buffer->bytes = aligned_alloc(align, whole);
+  if (!buffer->bytes) {
+    free(buffer);
+    return NULL;
+  }
+  if (align == HUGE_PAGE) madvise(buffer->bytes, whole, MADV_HUGEPAGE);
+  memset(buffer->bytes, 0, whole);
+  return buffer;
+}
+
+Status tensor_new(Tensor *out, DType dtype, const Shape *shape, Err *err) {
+  *out = (Tensor){0};
+  TRY(shape_check(shape, dtype, err));
+  size_t bytes = (size_t)shape_count(shape) * dtype_size(dtype);
+  Buffer *buffer = buffer_new(bytes);
+  char text[SHAPE_TEXT_SIZE];
+  if (!buffer)
+    return err_set(err, NN_NO_MEMORY, "no memory for a %s tensor of shape %s (%zu bytes)",
+                   dtype_name(dtype), shape_text(shape, text), bytes);
+  *out = (Tensor){.dtype = dtype, .shape = *shape, .buffer = buffer, .data = buffer->bytes};
+  return NN_OK;
+}
+
+Tensor tensor_share(const Tensor *tensor) {
+  if (tensor->buffer) tensor->buffer->references++;
+  return *tensor;
+}
+
+void tensor_release(Tensor *tensor) {
+  if (tensor->buffer && --tensor->buffer->references == 0) {
+    free(tensor->buffer->bytes);
+    free(tensor->buffer);
+  }
+  *tensor = (Tensor){0};
+}
+
+Status tensor_reshape(Tensor *out, const Tensor *tensor, const Shape *shape, Err *err) {
+  *out = (Tensor){0};
+  TRY(shape_check(shape, tensor->dtype, err));
+  char from[SHAPE_TEXT_SIZE], to[SHAPE_TEXT_SIZE];
+  if (shape_count(shape) != tensor_count(tensor))
+    return err_set(err, NN_SHAPE, "cannot reshape %s to %s: %" PRId64 " elements against %" PRId64,
+                   shape_text(&tensor->shape, from), shape_text(shape, to), tensor_count(tensor),
+                   shape_count(shape));
+  *out = tensor_share(tensor);
+  out->shape = *shape;
+  return NN_OK;
+}
+
+Status tensor_rows(Tensor *out, const Tensor *tensor, int64_t begin, int64_t end, Err *err) {
+  *out = (Tensor){0};
+  if (tensor->shape.ndim == 0) return err_set(err, NN_SHAPE, "a scalar has no rows");
+  if (begin < 0 || begin > end || end > tensor->shape.dims[0])
+    return err_set(err, NN_BAD_ARGUMENT,
+                   "rows %" PRId64 " to %" PRId64 " are outside the %" PRId64 " rows there are",
+                   begin + 1, end, tensor->shape.dims[0]);
+  *out = tensor_share(tensor);
+  int64_t row = 1;
+  for (int i = 1; i < tensor->shape.ndim; i++) row *= tensor->shape.dims[i];
+  out->shape.dims[0] = end - begin;
+  out->data = (char *)tensor->data + (size_t)(begin * row) * dtype_size(tensor->dtype);
+  return NN_OK;
+}
+
+int64_t tensor_count(const Tensor *tensor) { return shape_count(&tensor->shape); }
+
+size_t tensor_bytes(const Tensor *tensor) {
+  return (size_t)tensor_count(tensor) * dtype_size(tensor->dtype);
+}
+
+double tensor_get(const Tensor *tensor, int64_t index) {
+  switch (tensor->dtype) {
+  case DTYPE_F32: return ((const float *)tensor->data)[index];
+  case DTYPE_F64: return ((const double *)tensor->data)[index];
+  case DTYPE_I64: return (double)((const int64_t *)tensor->data)[index];
+  case DTYPE_COUNT: break;
+  }
+  return 0;
+}
+
+void tensor_set(Tensor *tensor, int64_t index, double value) {
+  switch (tensor->dtype) {
+  case DTYPE_F32: ((float *)tensor->data)[index] = (float)value; break;
+  case DTYPE_F64: ((double *)tensor->data)[index] = value; break;
+  case DTYPE_I64: ((int64_t *)tensor->data)[index] = (int64_t)value; break;
+  case DTYPE_COUNT: break;
+  }
+}
+
+Status tensor_convert(Tensor *out, const Tensor *tensor, DType dtype, Err *err) {
+  TRY(tensor_new(out, dtype, &tensor->shape, err));
+  if (dtype == tensor->dtype) {
+    memcpy(out->data, tensor->data, tensor_bytes(tensor));
+    return NN_OK;
+  }
+  int64_t count = tensor_count(tensor);
+  for (int64_t i = 0; i < count; i++) tensor_set(out, i, tensor_get(tensor, i));
+  return NN_OK;
+}
