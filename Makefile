@@ -46,6 +46,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -MMD -MP -c $< -o $@
 
+# The scripts are bytes of this object.
+$(BUILD)/bindings/embedded.o: $(shell find scripts -name '*.lua') bindings/modules.def
+
 # Kernels: once per element type and instruction set.
 define KERNEL_RULE
 $(BUILD)/%.$(1).$(2).o: %.c

@@ -1,0 +1,38 @@
+/* The parts of the nnrun program that are not modules: embedded files, protected calls, the REPL.
+ *
+ * main.c reads the command line; everything it runs goes through program_call, which handles
+ * Ctrl-C and tracebacks. Only these files keep state of their own: a signal handler needs it. */
+#ifndef NNRUN_PROGRAM_H
+#define NNRUN_PROGRAM_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define NNRUN_VERSION "0.1.0"
+
+/* Exit statuses beside 0 and 1; a script's own status may be any other. */
+enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+/* An embedded script, or NULL when there is none of that module name. `file` may be NULL. */
+const char *embedded_find(const char *module, size_t *size, const char **file);
+/* The same by its file name as chunk names show it, "nn.lua". */
+const char *embedded_file(const char *file, size_t *size);
+/* Make every embedded module known to `require` (package.preload). */
+void embedded_preload(lua_State *L);
+
+/* lua_pcall with a traceback and Ctrl-C as a Lua error; returns its status. */
+int program_call(lua_State *L, int arguments, int results);
+/* Print the error on top of the stack, pop it, and return `status`. */
+int program_report(lua_State *L, int status);
+/* Print "program: message" to stderr. */
+void program_message(const char *message);
+/* Names the program in messages; NULL (inside the REPL) names none. */
+void program_set_name(const char *name);
+/* Whether the last error was an interrupt. */
+bool program_interrupted(void);
+
+/* Read, run and print until end of input. */
+void repl_run(lua_State *L);
+
+#endif
