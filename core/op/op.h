@@ -1,0 +1,181 @@
+/* Operations: what the engine can compute, as rows of ops.def.
+ *
+ * An op is either elementwise (its row holds the C expressions of its value and of its gradients) or
+ * a row with three functions: shape inference and gradient in its family's file here, and a kernel
+ * in kernel/ that is compiled per element type and instruction set. Shape inference has checked
+ * everything before a kernel runs, so kernels cannot fail. A gradient is written in terms of other
+ * ops: it emits the nodes that compute it, so planning treats both directions alike.
+ *
+ * Kernels read shapes from the Call, never from the attributes: a plan may run them on a block of
+ * the rows at a time (see OpRows). */
+#ifndef NNRUN_OP_OP_H
+#define NNRUN_OP_OP_H
+
+#include "base/isa.h"
+#include "tensor/tensor.h"
+
+typedef enum OpId {
+#define ELEMENTWISE1(name, ...) OP_##name,
+#define ELEMENTWISE2(name, ...) OP_##name,
+#define ELEMENTWISE3(name, ...) OP_##name,
+#define OP(name, ...) OP_##name,
+#include "op/ops.def"
+  OP_COUNT
+} OpId;
+
+enum { OP_MAX_INPUTS = 8, OP_MAX_ATTRS = 8 };
+
+/* One attribute's value. Numbers, integers and booleans are in `number`; lists in `list`. */
+typedef struct Attr {
+  double number;
+  int count; /* of list; -1 when a list attribute was not given (means "all" or "default") */
+  int64_t list[MAX_DIMS];
+} Attr;
+
+typedef struct Attrs {
+  Attr at[OP_MAX_ATTRS];
+} Attrs;
+
+/* In C, axes and indices count from 0; in Lua from 1, and the binding converts by type. Negative ones
+ * count from the end in both. */
+#define ATTR_TYPES(X)                                                                              \
+  X(NUMBER, "number")                                                                              \
+  X(INT, "int")                                                                                    \
+  X(BOOL, "bool")                                                                                  \
+  X(INTS, "ints")                                                                                  \
+  X(AXIS, "axis")                                                                                  \
+  X(AXES, "axes")                                                                                  \
+  X(INDEX, "index")
+
+typedef enum AttrType {
+#define X(name, word) ATTR_##name,
+  ATTR_TYPES(X)
+#undef X
+      ATTR_TYPE_COUNT
+} AttrType;
+
+typedef struct AttrSpec {
+  char name[24];
+  AttrType type;
+  bool required; /* no default in the row */
+  double fallback; /* lists fall back to count -1 */
+} AttrSpec;
+
+/* A value in a graph: the index of its node. REF_NONE: no such value. */
+typedef int32_t Ref;
+enum { REF_NONE = -1 };
+
+/* What shape inference sees and fills. Inputs that are absent have shape NULL. */
+typedef struct OpShape {
+  OpId op;
+  int inputs;
+  const Shape *shape[OP_MAX_INPUTS];
+  DType dtype[OP_MAX_INPUTS];
+  Attrs *attrs; /* may be completed: negative axes made positive, "all" spelled out */
+  Shape out;
+  DType out_dtype;
+} OpShape;
+
+/* How a gradient emits ops. Failures stick in the builder: emit then returns REF_NONE. */
+typedef struct OpBuilder OpBuilder;
+struct OpBuilder {
+  Ref (*emit)(OpBuilder *builder, OpId op, const Ref *inputs, int count, const Attrs *attrs);
+  /* the gradient form of an elementwise op with respect to input `slot`: inputs g, a, b, c, y */
+  Ref (*emit_elementwise_grad)(OpBuilder *builder, OpId op, int slot, const Ref inputs[5],
+                               const Attrs *attrs);
+  Ref (*constant)(OpBuilder *builder, DType dtype, double value); /* a scalar */
+  const Shape *(*shape)(OpBuilder *builder, Ref ref);
+  DType (*dtype)(OpBuilder *builder, Ref ref);
+};
+
+/* What a gradient function sees: emit the gradient with respect to every input i with wants[i] and
+ * put it in in_grads[i] (REF_NONE: it is zero). */
+typedef struct OpGrad {
+  OpBuilder *builder;
+  OpId op;
+  int inputs;
+  Ref in[OP_MAX_INPUTS];
+  bool wants[OP_MAX_INPUTS];
+  const Attrs *attrs;
+  Ref out;      /* the op's own value */
+  Ref out_grad; /* the gradient that arrives */
+  Ref in_grads[OP_MAX_INPUTS];
+} OpGrad;
+
+/* One operand of a kernel call. Data may be over-read by up to TENSOR_ALIGN bytes past its end. */
+typedef struct OpArg {
+  void *data;
+  DType dtype;
+  Shape shape;
+} OpArg;
+
+/* What varies from run to run. */
+typedef struct OpRun {
+  uint64_t seed; /* of the trial */
+  uint64_t step; /* optimiser steps so far: the address of random numbers */
+} OpRun;
+
+typedef struct OpCall {
+  const Attrs *attrs;
+  int inputs;
+  OpArg in[OP_MAX_INPUTS]; /* absent inputs have data NULL */
+  OpArg out;
+  void *scratch;      /* op_scratch bytes, aligned */
+  const OpRun *run;
+  int64_t first_row;  /* of the block this call computes: 0 unless a plan runs by blocks */
+  bool accumulate;    /* OP_ROWS_REDUCE in block mode: add to out instead of writing it */
+} OpCall;
+
+/* Run part `part` of `parts`; parts write disjoint pieces of out. */
+typedef void (*OpKernel)(const OpCall *call, int part, int parts);
+
+/* How an op treats the first axis when the marked inputs are rows of a batch along it. */
+typedef enum OpRows {
+  OP_ROWS_MIX,    /* rows of the result depend on other rows: cannot run by blocks */
+  OP_ROWS_KEEP,   /* row i of the result depends only on row i of the batched inputs */
+  OP_ROWS_REDUCE, /* the result is a sum over rows; out may be accumulated block by block */
+} OpRows;
+
+typedef struct OpInfo {
+  const char *name;
+  int arity;              /* number of inputs; optional ones last */
+  int optional;           /* how many of them may be absent */
+  bool elementwise;
+  bool in_place;          /* the result may be written over input 0 (same shape and type) */
+  bool alias;             /* the result is input 0's memory under another shape; no kernel */
+  const char *attr_text;  /* "axis:int=-1 keepdims:bool=false"; see op_attr_spec */
+  const char *help;       /* one line */
+  unsigned grad_reads[3]; /* elementwise: which of a b c y each gradient reads (OP_READS_*) */
+  bool has_grad[3];       /* elementwise: is there a gradient with respect to input i */
+  Status (*infer)(OpShape *call, Err *err);
+  Status (*grad)(OpGrad *grad, Err *err); /* NULL: not differentiable */
+  OpRows (*rows)(const OpShape *call, const bool *batched); /* NULL: OP_ROWS_MIX */
+  size_t (*scratch)(const OpShape *call); /* NULL: none; bytes for one part */
+} OpInfo;
+
+enum { OP_READS_A = 1, OP_READS_B = 2, OP_READS_C = 4, OP_READS_Y = 8 };
+
+const OpInfo *op_info(OpId op);
+/* The op of that name, or OP_COUNT. */
+OpId op_find(const char *name);
+/* The index-th attribute of an op; false past the last. */
+bool op_attr_spec(OpId op, int index, AttrSpec *spec);
+/* All attributes at their defaults. */
+void op_attr_defaults(OpId op, Attrs *attrs);
+/* The kernel of a non-elementwise op for the dtype of its arithmetic. */
+OpKernel op_kernel(OpId op, DType dtype, Isa isa);
+
+/* ---- helpers for families ---- */
+
+/* The shape two operands broadcast to (NumPy's rule); the message names both and the op. */
+Status op_broadcast(OpId op, const Shape *a, const Shape *b, Shape *out, Err *err);
+/* Make a possibly negative axis (-1 is the last) non-negative; the message names op and shape. */
+Status op_axis(OpId op, int64_t *axis, const Shape *shape, Err *err);
+/* Emit with up to four inputs, attributes at their defaults when NULL. */
+Ref op_emit(OpBuilder *builder, OpId op, Ref a, Ref b, const Attrs *attrs);
+/* Sum `ref` down to `shape`, undoing a broadcast; `ref` itself when the shapes are equal. */
+Ref op_emit_sum_to(OpBuilder *builder, Ref ref, const Shape *shape);
+/* Rows rule of ops that never touch the first axis of input 0 and broadcast the rest. */
+OpRows op_rows_keep(const OpShape *call, const bool *batched);
+
+#endif
