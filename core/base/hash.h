@@ -2,6 +2,7 @@
 #ifndef NNRUN_BASE_HASH_H
 #define NNRUN_BASE_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,7 +10,8 @@
 typedef struct Sha256 {
   uint32_t state[8];
   uint64_t length;
-  unsigned char block[64];
+  unsigned char block[64]; /* of the bytes, those that do not fill a block yet */
+  bool fast;               /* the processor has SHA instructions; clear it to do without */
 } Sha256;
 
 enum { SHA256_HEX_SIZE = 65 };
