@@ -251,7 +251,36 @@ static bool run_command(lua_State *L, char **argv, int *result) {
   return known;
 }
 
-/* Put a string of preload rows and standard libraries into the state. */
+/* The last of package.searchers: a module that lies beside the script, whatever folder the program
+ * was started in. Says nothing when there is none, so that require's message is the usual one. */
+static int search_beside_script(lua_State *L) {
+  const char *pattern = lua_tostring(L, lua_upvalueindex(1));
+  lua_getglobal(L, "package");
+  if (!lua_istable(L, -1) || lua_getfield(L, -1, "searchpath") != LUA_TFUNCTION) return 0;
+  lua_pushvalue(L, 1);
+  lua_pushstring(L, pattern);
+  lua_call(L, 2, 1);
+  const char *path = lua_tostring(L, -1);
+  if (path == NULL) return 0;
+  if (luaL_loadfilex(L, path, "t") != LUA_OK)
+    return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", lua_tostring(L, 1),
+                      path, lua_tostring(L, -1));
+  lua_insert(L, -2);
+  return 2;
+}
+
+static void add_script_searcher(lua_State *L, const char *script) {
+  const char *slash = strrchr(script, '/');
+  if (slash == NULL) return; /* package.path has the current folder */
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  lua_pushlstring(L, script, (size_t)(slash - script + 1));
+  lua_pushfstring(L, "%s?.lua;%s?/init.lua", lua_tostring(L, -1), lua_tostring(L, -1));
+  lua_pushcclosure(L, search_beside_script, 1);
+  lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
+  lua_pop(L, 3);
+}
+
 static void open_libraries(lua_State *L, const Options *options) {
   if (options->no_environment) {
     lua_pushboolean(L, 1);
@@ -271,6 +300,7 @@ static int pmain(lua_State *L) {
   if (options->version) print_version();
   open_libraries(L, options);
   set_arg_table(L, argv, argc, options->script);
+  if (options->script < argc) add_script_searcher(L, argv[options->script]);
   bool ok = options->no_environment || run_lua_init(L) == LUA_OK;
   ok = ok && run_options(L, argv, options->script) == LUA_OK;
   if (!ok) {
