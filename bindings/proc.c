@@ -1,0 +1,361 @@
+/* core.proc: worker processes for search. See core/proc/crew.h for what the pieces mean.
+ *
+ * proc.start() forks the zygote and returns "coordinator", crew here and "worker", channel in every
+ * worker. Only this file keeps state of its own: a crash handler in a worker needs to find the Lua
+ * state and the channel to say which script line was running. */
+#include "binding.h"
+#include "codec.h"
+#include "proc/crew.h"
+#include "proc/frame.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define CREW_TYPE "nnrun.crew"
+#define CHANNEL_TYPE "nnrun.channel"
+
+enum { CRASH_MARK = 0x01 }; /* first byte of a crash report; no encoded value begins with it */
+enum { CRASH_STACK = 64 << 10 };
+
+/* ---- the worker's channel ---- */
+
+typedef struct Channel {
+  int fd;
+  FrameBuffer frames;
+} Channel;
+
+static lua_State *crash_state; /* of this worker; NULL in any other process */
+static int crash_channel = -1;
+
+/* Best effort: the state may be damaged, but looking at its frames allocates nothing. */
+static void on_crash(int number) {
+  signal(number, SIG_DFL);
+  char report[LUA_IDSIZE + 64] = {CRASH_MARK};
+  int used = 1;
+  lua_Debug frame;
+  for (int level = 0; lua_getstack(crash_state, level, &frame); level++) {
+    if (!lua_getinfo(crash_state, "Sl", &frame) || frame.currentline <= 0) continue;
+    if (strncmp(frame.short_src, BINDING_CHUNK_PREFIX, sizeof BINDING_CHUNK_PREFIX - 1) == 0)
+      continue;
+    used += snprintf(report + used, sizeof report - 1, "%s:%d", frame.short_src, frame.currentline);
+    break;
+  }
+  frame_write(crash_channel, report, (size_t)used, NULL);
+  raise(number);
+}
+
+/* A stack of its own, so that a C stack overflow is reported too. */
+static void catch_crashes(lua_State *L, int fd) {
+  static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  crash_state = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  crash_channel = fd;
+  stack_t stack = {.ss_sp = malloc(CRASH_STACK), .ss_size = CRASH_STACK};
+  if (stack.ss_sp) sigaltstack(&stack, NULL);
+  struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_NODEFER};
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    sigaction(numbers[i], &action, NULL);
+}
+
+/* channel:receive() -> value, or nothing when the coordinator wants no more. */
+static int channel_receive(lua_State *L) {
+  Channel *channel = luaL_checkudata(L, 1, CHANNEL_TYPE);
+  const void *payload;
+  size_t length;
+  Err err;
+  if (frame_read(&channel->frames, channel->fd, &payload, &length, &err) != NN_OK)
+    return binding_fail(L, &err);
+  if (!payload) return 0;
+  codec_decode(L, payload, length);
+  return 1;
+}
+
+/* channel:send(value); without a coordinator the worker ends. */
+static int channel_send(lua_State *L) {
+  Channel *channel = luaL_checkudata(L, 1, CHANNEL_TYPE);
+  luaL_checkany(L, 2);
+  codec_encode(L, 2);
+  size_t length;
+  const char *bytes = lua_tolstring(L, -1, &length);
+  fflush(stdout);
+  Err err;
+  Status status = frame_write(channel->fd, bytes, length, &err);
+  if (status == NN_PROCESS) _exit(1);
+  if (status != NN_OK) return binding_raise(L, &err);
+  return 0;
+}
+
+/* channel:exit(code): end this worker, leaving the script's state as it is. */
+static int channel_exit(lua_State *L) {
+  luaL_checkudata(L, 1, CHANNEL_TYPE);
+  fflush(stdout);
+  _exit((int)luaL_optinteger(L, 2, 0));
+}
+
+/* ---- the coordinator's crew ---- */
+
+static Crew *check_crew(lua_State *L) {
+  Crew *crew = *(Crew **)luaL_checkudata(L, 1, CREW_TYPE);
+  if (!crew) binding_raisef(L, "the workers have been ended");
+  return crew;
+}
+
+/* proc.start() -> "coordinator", crew | "worker", channel | nil, message */
+static int proc_start(lua_State *L) {
+  Crew **crew = lua_newuserdatauv(L, sizeof *crew, 0);
+  *crew = NULL;
+  luaL_setmetatable(L, CREW_TYPE);
+  Channel *channel = lua_newuserdatauv(L, sizeof *channel, 0);
+  *channel = (Channel){.fd = -1};
+  luaL_setmetatable(L, CHANNEL_TYPE);
+  Zygote zygote;
+  ProcRole role;
+  Err err;
+  if (zygote_start(&zygote, &role, &channel->fd, &err) != NN_OK) return binding_fail(L, &err);
+  if (role == PROC_WORKER) {
+    catch_crashes(L, channel->fd);
+    lua_pushliteral(L, "worker");
+    lua_pushvalue(L, -2);
+    return 2;
+  }
+  if (crew_new(crew, zygote, &err) != NN_OK) return binding_fail(L, &err);
+  lua_pushliteral(L, "coordinator");
+  lua_pushvalue(L, -3);
+  return 2;
+}
+
+/* crew:spawn(slot) -> true | nil, message */
+static int crew_spawn_lua(lua_State *L) {
+  Err err;
+  if (crew_spawn(check_crew(L), (int)luaL_checkinteger(L, 2), &err) != NN_OK)
+    return binding_fail(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* crew:send(slot, value) -> true | nil, message */
+static int crew_send_lua(lua_State *L) {
+  Crew *crew = check_crew(L);
+  int slot = (int)luaL_checkinteger(L, 2);
+  luaL_checkany(L, 3);
+  codec_encode(L, 3);
+  size_t length;
+  const char *bytes = lua_tolstring(L, -1, &length);
+  Err err;
+  if (crew_send(crew, slot, bytes, length, &err) != NN_OK) return binding_fail(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int crew_dismiss_lua(lua_State *L) {
+  crew_dismiss(check_crew(L), (int)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+/* The signals scripts speak of by name. */
+static const struct {
+  const char *name;
+  int number;
+} SIGNALS[] = {
+    {"SIGABRT", SIGABRT}, {"SIGALRM", SIGALRM}, {"SIGBUS", SIGBUS},   {"SIGFPE", SIGFPE},
+    {"SIGHUP", SIGHUP},   {"SIGILL", SIGILL},   {"SIGINT", SIGINT},   {"SIGKILL", SIGKILL},
+    {"SIGPIPE", SIGPIPE}, {"SIGQUIT", SIGQUIT}, {"SIGSEGV", SIGSEGV}, {"SIGSYS", SIGSYS},
+    {"SIGTERM", SIGTERM}, {"SIGTRAP", SIGTRAP}, {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2},
+    {"SIGXCPU", SIGXCPU}, {"SIGXFSZ", SIGXFSZ},
+};
+enum { SIGNAL_COUNT = sizeof SIGNALS / sizeof *SIGNALS };
+
+static void push_signal(lua_State *L, int number) {
+  for (int i = 0; i < SIGNAL_COUNT; i++) {
+    if (SIGNALS[i].number != number) continue;
+    lua_pushstring(L, SIGNALS[i].name);
+    return;
+  }
+  lua_pushfstring(L, "signal %d", number);
+}
+
+/* crew:kill(slot, "SIGKILL") */
+static int crew_kill_lua(lua_State *L) {
+  Crew *crew = check_crew(L);
+  int slot = (int)luaL_checkinteger(L, 2);
+  const char *name = luaL_checkstring(L, 3);
+  for (int i = 0; i < SIGNAL_COUNT; i++)
+    if (strcmp(SIGNALS[i].name, name) == 0) {
+      crew_kill(crew, slot, SIGNALS[i].number);
+      return 0;
+    }
+  return binding_raisef(L, "unknown signal \"%s\"", name);
+}
+
+/* {pid=, rss_kb=, code= | signal=} */
+static void push_exit(lua_State *L, const CrewEvent *event) {
+  lua_createtable(L, 0, 4);
+  lua_pushinteger(L, event->pid);
+  lua_setfield(L, -2, "pid");
+  lua_pushinteger(L, event->max_rss_kb);
+  lua_setfield(L, -2, "rss_kb");
+  if (WIFSIGNALED(event->code)) {
+    push_signal(L, WTERMSIG(event->code));
+    lua_setfield(L, -2, "signal");
+  } else {
+    lua_pushinteger(L, WEXITSTATUS(event->code));
+    lua_setfield(L, -2, "code");
+  }
+}
+
+static int proc_decode(lua_State *L) {
+  size_t length;
+  const char *bytes = luaL_checklstring(L, 1, &length);
+  codec_decode(L, bytes, length);
+  return 1;
+}
+
+static int push_message(lua_State *L, const CrewEvent *event) {
+  bool crash = event->length > 0 && event->bytes[0] == CRASH_MARK;
+  lua_pushstring(L, crash ? "crash" : "message");
+  lua_pushinteger(L, event->slot);
+  if (crash) {
+    lua_pushlstring(L, event->bytes + 1, event->length - 1);
+    return 3;
+  }
+  /* A damaged worker may send anything: that is its end, not ours. */
+  lua_pushcfunction(L, proc_decode);
+  lua_pushlstring(L, event->bytes, event->length);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) lua_pop(L, 1), lua_pushnil(L);
+  return 3;
+}
+
+/* crew:next(seconds) -> "timeout" | "message", slot, value (nil: not a message) | "output", slot,
+ * text | "crash", slot, "file:line" | "exit", slot, {pid=, rss_kb=, code= | signal=} | "refused",
+ * slot, reason | "signal", nil, name | "lost" | nil, message */
+static int crew_next_lua(lua_State *L) {
+  Crew *crew = check_crew(L);
+  double seconds = luaL_optnumber(L, 2, -1);
+  int timeout = seconds < 0 ? -1 : seconds > 1e6 ? 1000000000 : (int)(seconds * 1000 + 0.999);
+  CrewEvent event;
+  Err err;
+  if (crew_next(crew, timeout, &event, &err) != NN_OK) return binding_fail(L, &err);
+  switch (event.kind) {
+  case CREW_MESSAGE: return push_message(L, &event);
+  case CREW_OUTPUT:
+    lua_pushliteral(L, "output");
+    lua_pushinteger(L, event.slot);
+    lua_pushlstring(L, event.bytes, event.length);
+    return 3;
+  case CREW_EXIT:
+    lua_pushliteral(L, "exit");
+    lua_pushinteger(L, event.slot);
+    push_exit(L, &event);
+    return 3;
+  case CREW_REFUSED:
+    lua_pushliteral(L, "refused");
+    lua_pushinteger(L, event.slot);
+    lua_pushstring(L, strerror(event.code));
+    return 3;
+  case CREW_SIGNAL:
+    lua_pushliteral(L, "signal");
+    lua_pushnil(L);
+    push_signal(L, event.code);
+    return 3;
+  case CREW_LOST: lua_pushliteral(L, "lost"); return 1;
+  default: lua_pushliteral(L, "timeout"); return 1;
+  }
+}
+
+static int crew_close_lua(lua_State *L) {
+  Crew **crew = luaL_checkudata(L, 1, CREW_TYPE);
+  crew_free(*crew);
+  *crew = NULL;
+  return 0;
+}
+
+/* ---- the machine ---- */
+
+static double clock_seconds(clockid_t clock) {
+  struct timespec now;
+  clock_gettime(clock, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* proc.now() -> seconds of a clock that only goes forward */
+static int proc_now(lua_State *L) {
+  lua_pushnumber(L, clock_seconds(CLOCK_MONOTONIC));
+  return 1;
+}
+
+/* proc.wall() -> seconds since 1970, with fraction */
+static int proc_wall(lua_State *L) {
+  lua_pushnumber(L, clock_seconds(CLOCK_REALTIME));
+  return 1;
+}
+
+/* proc.cores() -> processors this process may use */
+static int proc_cores(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)uv_available_parallelism());
+  return 1;
+}
+
+static int proc_pid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
+static int proc_hostname(lua_State *L) {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  lua_pushstring(L, name);
+  return 1;
+}
+
+/* proc.columns(fd) -> width and height when `fd` is a terminal, else nothing */
+static int proc_columns(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1);
+  struct winsize size;
+  if (!isatty(fd)) return 0;
+  bool known = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  lua_pushinteger(L, known ? size.ws_col : 80);
+  lua_pushinteger(L, known ? size.ws_row : 24);
+  return 2;
+}
+
+static int proc_encode(lua_State *L) {
+  luaL_checkany(L, 1);
+  codec_encode(L, 1);
+  return 1;
+}
+
+static void make_type(lua_State *L, const char *name, const luaL_Reg *methods) {
+  luaL_newmetatable(L, name);
+  luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
+int luaopen_core_proc(lua_State *L);
+int luaopen_core_proc(lua_State *L) {
+  static const luaL_Reg crew_methods[] = {
+      {"spawn", crew_spawn_lua}, {"send", crew_send_lua},     {"dismiss", crew_dismiss_lua},
+      {"kill", crew_kill_lua},   {"next", crew_next_lua},     {"close", crew_close_lua},
+      {"__gc", crew_close_lua},  {"__close", crew_close_lua}, {NULL, NULL}};
+  static const luaL_Reg channel_methods[] = {
+      {"receive", channel_receive}, {"send", channel_send}, {"exit", channel_exit}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", proc_start},     {"now", proc_now},
+                                       {"wall", proc_wall},       {"cores", proc_cores},
+                                       {"pid", proc_pid},         {"hostname", proc_hostname},
+                                       {"columns", proc_columns}, {"encode", proc_encode},
+                                       {"decode", proc_decode},   {NULL, NULL}};
+  make_type(L, CREW_TYPE, crew_methods);
+  make_type(L, CHANNEL_TYPE, channel_methods);
+  luaL_newlib(L, functions);
+  return 1;
+}
