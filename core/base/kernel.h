@@ -14,6 +14,11 @@
 #define KERNEL_PASTE_(name, type, isa) name##_##type##_##isa
 #define KERNEL_PASTE(name, type, isa) KERNEL_PASTE_(name, type, isa)
 
+/* This compilation's Isa value. */
+#define KERNEL_CAT_(a, b) a##b
+#define KERNEL_CAT(a, b) KERNEL_CAT_(a, b)
+#define KERNEL_ISA KERNEL_CAT(ISA_, ISA)
+
 #if defined(REAL_F64)
 typedef double real;
 #define REAL_DTYPE DTYPE_F64

@@ -17,7 +17,8 @@ enum { OP_ALIAS = 1, OP_IN_PLACE = 2 };
   Status infer_##name(OpShape *call, Err *err);                                                    \
   OPTIONAL Status grad_##name(OpGrad *grad, Err *err);                                             \
   OPTIONAL OpRows rows_##name(const OpShape *call, const bool *batched);                           \
-  OPTIONAL size_t scratch_##name(const OpShape *call);
+  OPTIONAL size_t scratch_##name(const OpShape *call);                                             \
+  OPTIONAL int parts_##name(const OpCall *call, int threads);
 #include "op/ops.def"
 
 static Status infer_elementwise(OpShape *call, Err *err);
@@ -56,7 +57,8 @@ static const OpInfo infos[OP_COUNT] = {
                     .infer = infer_##op_name,                                                      \
                     .grad = grad_##op_name,                                                        \
                     .rows = rows_##op_name,                                                        \
-                    .scratch = scratch_##op_name},
+                    .scratch = scratch_##op_name,                                                   \
+                    .parts = parts_##op_name},
 #include "op/ops.def"
 };
 
@@ -124,6 +126,17 @@ OpKernel op_kernel(OpId op, DType dtype, Isa isa) {
 #undef X
   };
   return tables[isa][dtype == DTYPE_F64][op];
+}
+
+int op_parts(OpId op, const OpCall *call, int threads) {
+  enum { WORTH = 1 << 14 }; /* elements a thread should have */
+  if (infos[op].parts) return infos[op].parts(call, threads);
+  int64_t most = shape_count(&call->out.shape);
+  for (int i = 0; i < call->inputs; i++)
+    if (call->in[i].data && shape_count(&call->in[i].shape) > most)
+      most = shape_count(&call->in[i].shape);
+  int64_t parts = most / WORTH;
+  return parts < 1 ? 1 : parts > threads ? threads : (int)parts;
 }
 
 /* ---- what families share ---- */

@@ -102,7 +102,7 @@ typedef struct OpGrad {
   Ref in_grads[OP_MAX_INPUTS];
 } OpGrad;
 
-/* One operand of a kernel call. Data may be over-read by up to TENSOR_ALIGN bytes past its end. */
+/* One operand of a kernel call. Data may be over-read by up to TENSOR_PAD bytes past its end. */
 typedef struct OpArg {
   void *data;
   DType dtype;
@@ -115,6 +115,13 @@ typedef struct OpRun {
   uint64_t step; /* optimiser steps so far: the address of random numbers */
 } OpRun;
 
+/* What a plan folded into a product: done to each piece of the result while it is in cache. */
+typedef struct OpEpilogue {
+  const void *bias; /* (n), added to every row, or NULL */
+  void (*activation)(void *out, const void *const in[5], const double *attrs, int64_t count);
+  double attrs[4];
+} OpEpilogue;
+
 typedef struct OpCall {
   const Attrs *attrs;
   int inputs;
@@ -124,6 +131,7 @@ typedef struct OpCall {
   const OpRun *run;
   int64_t first_row;  /* of the block this call computes: 0 unless a plan runs by blocks */
   bool accumulate;    /* OP_ROWS_REDUCE in block mode: add to out instead of writing it */
+  const OpEpilogue *epilogue; /* matmul only; NULL: none */
 } OpCall;
 
 /* Run part `part` of `parts`; parts write disjoint pieces of out. */
@@ -150,7 +158,8 @@ typedef struct OpInfo {
   Status (*infer)(OpShape *call, Err *err);
   Status (*grad)(OpGrad *grad, Err *err); /* NULL: not differentiable */
   OpRows (*rows)(const OpShape *call, const bool *batched); /* NULL: OP_ROWS_MIX */
-  size_t (*scratch)(const OpShape *call); /* NULL: none; bytes for one part */
+  size_t (*scratch)(const OpShape *call);      /* NULL: none; bytes for one part */
+  int (*parts)(const OpCall *call, int threads); /* NULL: by size; at most `threads` */
 } OpInfo;
 
 enum { OP_READS_A = 1, OP_READS_B = 2, OP_READS_C = 4, OP_READS_Y = 8 };
@@ -164,6 +173,8 @@ bool op_attr_spec(OpId op, int index, AttrSpec *spec);
 void op_attr_defaults(OpId op, Attrs *attrs);
 /* The kernel of a non-elementwise op for the dtype of its arithmetic. */
 OpKernel op_kernel(OpId op, DType dtype, Isa isa);
+/* How many parts a call is worth splitting into; depends on shapes and `threads` alone. */
+int op_parts(OpId op, const OpCall *call, int threads);
 
 /* ---- helpers for families ---- */
 

@@ -82,7 +82,7 @@ const char *shape_text(const Shape *shape, char text[SHAPE_TEXT_SIZE]) {
 
 static Buffer *buffer_new(size_t bytes) {
   size_t whole, align = bytes >= 2 * (size_t)HUGE_PAGE ? HUGE_PAGE : TENSOR_ALIGN;
-  if (!checked_align(&whole, bytes ? bytes : 1, align)) return NULL;
+  if (!checked_add(&whole, bytes, TENSOR_PAD) || !checked_align(&whole, whole, align)) return NULL;
   Buffer *buffer = malloc(sizeof *buffer);
   if (!buffer) return NULL;
   buffer->references = 1;

@@ -22,7 +22,8 @@ typedef enum DType {
       DTYPE_COUNT
 } DType;
 
-enum { MAX_DIMS = 8, TENSOR_ALIGN = 64, SHAPE_TEXT_SIZE = 192 };
+/* Every buffer is followed by TENSOR_PAD readable bytes, so vector loops may over-read. */
+enum { MAX_DIMS = 8, TENSOR_ALIGN = 64, TENSOR_PAD = 128, SHAPE_TEXT_SIZE = 192 };
 
 /* dims[0] is the outermost; a scalar has ndim 0. */
 typedef struct Shape {

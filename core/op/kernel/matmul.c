@@ -1,0 +1,59 @@
+/* The matrix product's kernel: hands the work to gemm, with what the plan folded into it. */
+#include "base/kernel.h"
+#include "op/matmul.h"
+
+#include <string.h>
+
+enum { VECTOR = 16 };
+
+/* Apply the activation to finished elements in place. The last, partial vector goes through a
+ * scratch vector: the elements behind it may belong to a piece that is being computed. */
+static void activate(const OpEpilogue *epilogue, real *c, int64_t count) {
+  int64_t whole = count & ~(int64_t)(VECTOR - 1);
+  const void *in[5] = {NULL, c, NULL, NULL, NULL};
+  if (whole) epilogue->activation(c, in, epilogue->attrs, whole);
+  if (whole == count) return;
+  _Alignas(64) real tail[VECTOR] = {0};
+  memcpy(tail, c + whole, (size_t)(count - whole) * sizeof *tail);
+  in[1] = tail;
+  epilogue->activation(tail, in, epilogue->attrs, VECTOR);
+  memcpy(c + whole, tail, (size_t)(count - whole) * sizeof *tail);
+}
+
+static void finish(void *context, void *c, int64_t rows, int64_t cols, int64_t ldc, int64_t row,
+                   int64_t col) {
+  (void)row;
+  (void)col;
+  if (cols == ldc) {
+    activate(context, c, rows * cols);
+    return;
+  }
+  for (int64_t i = 0; i < rows; i++) activate(context, (real *)c + i * ldc, cols);
+}
+
+void K(run_matmul)(const OpCall *call, int part, int parts);
+void K(run_matmul)(const OpCall *call, int part, int parts) {
+  GemmRun run = gemm_runner(REAL_DTYPE, KERNEL_ISA);
+  int64_t products;
+  Gemm gemm = matmul_gemm(call, &products);
+  OpEpilogue epilogue;
+  if (call->epilogue) {
+    epilogue = *call->epilogue;
+    gemm.bias = epilogue.bias;
+    gemm.epilogue = epilogue.activation ? finish : NULL;
+    gemm.context = &epilogue;
+  }
+  if (products == 1) {
+    run(&gemm, part, parts);
+    return;
+  }
+  int64_t size_a = gemm.m * gemm.k, size_b = gemm.k * gemm.n, size_c = gemm.m * gemm.n;
+  const real *a = gemm.a, *b = gemm.b;
+  real *c = gemm.c;
+  for (int64_t i = products * part / parts; i < products * (part + 1) / parts; i++) {
+    gemm.a = a + i * size_a;
+    gemm.b = b + i * size_b;
+    gemm.c = c + i * size_c;
+    run(&gemm, 0, 1);
+  }
+}
