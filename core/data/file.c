@@ -28,8 +28,8 @@ static Status out_of_memory(const char *name, size_t size, Err *err) {
 static Status grow(FileBytes *file, size_t *capacity, size_t limit, const char *name, Err *err) {
   if (file->size < *capacity) return NN_OK;
   if (*capacity > limit) return too_large(name, limit, err);
-  size_t wanted = *capacity < limit / 2 ? *capacity * 2 : limit + 1;
-  if (wanted < FIRST_GUESS && limit >= FIRST_GUESS) wanted = FIRST_GUESS;
+  size_t wanted = *capacity ? *capacity : FIRST_GUESS / 2;
+  wanted = wanted <= limit / 2 ? wanted * 2 : limit + 1;
   void *bytes = realloc(file->data, wanted);
   if (!bytes) return out_of_memory(name, wanted, err);
   file->data = bytes;
