@@ -1,0 +1,168 @@
+/* core.store: the run store for Lua. Statements are named in core/store/statements.def.
+ *
+ * store.open(path, "read"|"write") -> store; store:run(name, values...) -> id of the row inserted;
+ * store:rows(name, values...) -> list of rows by column name; store:begin(), store:commit(),
+ * store:close(). All return nil, message when the store cannot do it. */
+#include "store/store.h"
+#include "base/hash.h"
+#include "binding.h"
+
+#include <math.h>
+#include <string.h>
+
+#define STORE_TYPE "nnrun.store"
+
+enum { MAX_VALUES = 24 };
+
+static Store *check_store(lua_State *L) {
+  Store *store = *(Store **)luaL_checkudata(L, 1, STORE_TYPE);
+  if (!store) binding_raisef(L, "the run store has been closed");
+  return store;
+}
+
+/* store.open(path, mode) */
+static int open_store(lua_State *L) {
+  static const char *const modes[] = {"read", "write", NULL};
+  const char *path = luaL_checkstring(L, 1);
+  StoreMode mode = luaL_checkoption(L, 2, "read", modes) == 0 ? STORE_READ : STORE_WRITE;
+  Store **store = lua_newuserdatauv(L, sizeof *store, 0);
+  *store = NULL;
+  luaL_setmetatable(L, STORE_TYPE);
+  Err err;
+  if (store_open(store, path, mode, &err) != NN_OK) return binding_fail(L, &err);
+  return 1;
+}
+
+static int answer(lua_State *L, Status status, const Err *err) {
+  if (status != NN_OK) return binding_fail(L, err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int begin_store(lua_State *L) {
+  Err err;
+  return answer(L, store_begin(check_store(L), &err), &err);
+}
+
+static int commit_store(lua_State *L) {
+  Err err;
+  return answer(L, store_commit(check_store(L), &err), &err);
+}
+
+static int close_store(lua_State *L) {
+  Store **slot = luaL_checkudata(L, 1, STORE_TYPE);
+  Store *store = *slot;
+  *slot = NULL;
+  Err err;
+  return answer(L, store_close(store, &err), &err);
+}
+
+static int path_store(lua_State *L) {
+  lua_pushstring(L, store_path(check_store(L)));
+  return 1;
+}
+
+/* The statement at index 2 and the values after it. */
+static StoreStatement read_call(lua_State *L, StoreValue values[MAX_VALUES], int *count) {
+  const char *name = luaL_checkstring(L, 2);
+  StoreStatement which = store_find(name);
+  if (which == STORE_STATEMENT_COUNT) binding_raisef(L, "no store statement is named \"%s\"", name);
+  *count = lua_gettop(L) - 2;
+  if (*count > MAX_VALUES) binding_raisef(L, "too many values for store statement %s", name);
+  for (int i = 0; i < *count; i++) {
+    int index = i + 3;
+    StoreValue *value = &values[i];
+    *value = (StoreValue){STORE_NULL, 0, 0, NULL, 0};
+    switch (lua_type(L, index)) {
+    case LUA_TNIL: break;
+    case LUA_TBOOLEAN:
+      value->type = STORE_INTEGER;
+      value->integer = lua_toboolean(L, index);
+      break;
+    case LUA_TNUMBER:
+      value->type = lua_isinteger(L, index) ? STORE_INTEGER : STORE_REAL;
+      value->integer = lua_tointeger(L, index);
+      value->real = lua_tonumber(L, index);
+      break;
+    case LUA_TSTRING:
+      value->type = STORE_TEXT;
+      value->text = lua_tolstring(L, index, &value->length);
+      break;
+    default: binding_raisef(L, "a store holds no %s", luaL_typename(L, index));
+    }
+  }
+  return which;
+}
+
+static int run_store(lua_State *L) {
+  Store *store = check_store(L);
+  StoreValue values[MAX_VALUES];
+  int count;
+  StoreStatement which = read_call(L, values, &count);
+  int64_t id;
+  Err err;
+  if (store_do(store, which, values, count, &id, &err) != NN_OK) return binding_fail(L, &err);
+  lua_pushinteger(L, id);
+  return 1;
+}
+
+static void push_value(lua_State *L, const StoreValue *value) {
+  switch (value->type) {
+  case STORE_INTEGER: lua_pushinteger(L, value->integer); return;
+  case STORE_REAL: lua_pushnumber(L, value->real); return;
+  case STORE_TEXT: lua_pushlstring(L, value->text, value->length); return;
+  default: lua_pushnil(L);
+  }
+}
+
+static int rows_store(lua_State *L) {
+  Store *store = check_store(L);
+  StoreValue values[MAX_VALUES];
+  int count;
+  StoreStatement which = read_call(L, values, &count);
+  Err err;
+  if (store_query(store, which, values, count, &err) != NN_OK) return binding_fail(L, &err);
+  lua_newtable(L);
+  int columns = store_columns(store, which);
+  for (lua_Integer n = 1;; n++) {
+    bool found;
+    if (store_row(store, which, &found, &err) != NN_OK) return binding_fail(L, &err);
+    if (!found) return 1;
+    lua_createtable(L, 0, columns);
+    for (int i = 0; i < columns; i++) {
+      StoreValue value = store_column(store, which, i);
+      push_value(L, &value);
+      lua_setfield(L, -2, store_column_name(store, which, i));
+    }
+    lua_rawseti(L, -2, n);
+  }
+}
+
+/* store.sha256(text) -> 64 hexadecimal digits */
+static int sha256(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  Sha256 sha;
+  char hex[SHA256_HEX_SIZE];
+  sha256_begin(&sha);
+  sha256_add(&sha, text, length);
+  sha256_end(&sha, hex);
+  lua_pushstring(L, hex);
+  return 1;
+}
+
+int luaopen_core_store(lua_State *L);
+int luaopen_core_store(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"begin", begin_store}, {"commit", commit_store}, {"run", run_store},
+      {"rows", rows_store},   {"path", path_store},     {"close", close_store},
+      {"__gc", close_store},  {"__close", close_store}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"open", open_store}, {"sha256", sha256}, {NULL, NULL}};
+  luaL_newmetatable(L, STORE_TYPE);
+  luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  luaL_newlib(L, functions);
+  return 1;
+}
