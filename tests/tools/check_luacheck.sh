@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# The Lua sources have no luacheck finding.
+cd "$(dirname "$0")/../.." || exit 1
+command -v luacheck >/dev/null || { echo "luacheck is not installed"; exit 77; }
+luacheck -q scripts experiments tests

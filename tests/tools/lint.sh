@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# clang-format, clang-tidy and luacheck over the whole source; the exit status says if all is well.
+# `make lint` sets FLAGS (include paths and HAVE_*) and JOBS.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+status=0
+
+mapfile -t c_files < <(git ls-files -co --exclude-standard '*.c' '*.h')
+clang-format --dry-run -Werror "${c_files[@]}" || status=1
+
+# Kernels are looked at as compiled for float32 and the baseline instruction set.
+# shellcheck disable=SC2086
+printf '%s\n' "${c_files[@]}" | grep -E '^(core|bindings)/.*\.c$' |
+  xargs -P "${JOBS:-2}" -n 4 clang-tidy --quiet -- -std=gnu11 -D_GNU_SOURCE $FLAGS -DREAL_F32 \
+    -DISA=base 2> >(grep -vE '^[0-9]+ warnings? (generated|and)|^Suppressed|^Use -header' >&2) || status=1
+
+luacheck -q scripts experiments tests || status=1
+
+[[ $status -eq 0 ]] && echo "lint: nothing found in ${#c_files[@]} C files and the Lua scripts"
+exit $status
