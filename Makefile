@@ -106,10 +106,13 @@ $(foreach i,$(ISAS),$(eval $(call KERNEL_RULE,f32,$(i),F32))$(eval $(call KERNEL
 # The scripts are bytes of this object.
 $(BUILD)/bindings/embedded.o: $(shell find scripts -name '*.lua' 2>/dev/null) bindings/modules.def
 
+# In tests that include fail_alloc.h the library's allocations can be made to fail.
+FAIL_ALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup
 $(BUILD)/tests/%: tests/c/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,CC  )
-	$(Q)$(CC) $(FLAGS) -MMD -MP -Itests/c $< -o $@ $(LIBRARY) $(LDFLAGS) -lcmocka $(LIBS)
+	$(Q)$(CC) $(FLAGS) -MMD -MP -Itests/c $< -o $@ $(LIBRARY) $(LDFLAGS) -lcmocka $(LIBS) \
+	  $(if $(shell grep -l fail_alloc.h $<),$(FAIL_ALLOC))
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIBRARY)
 	@mkdir -p $(@D)
