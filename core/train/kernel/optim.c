@@ -1,0 +1,204 @@
+/* Updates of the optimisers, one function each over a flat vector; formulas in optims.def.
+ *
+ * Constants of the step are computed in float64 and rounded once. `bad` adds up g * 0, which is 0
+ * unless a gradient is NaN or infinite, so the check costs no pass of its own. Vectors start at
+ * multiples of 16 elements and hold zeros between segments: 0 must update to 0. */
+#include "train/optim.h"
+
+#include "base/kernel.h"
+
+#include <string.h>
+
+#define HYPER(name, ...) double name;
+#define OPTIM(name, title, help, states, ...)                                                      \
+  typedef struct name##_hyper {                                                                    \
+    __VA_ARGS__                                                                                    \
+  } name##_hyper;
+#include "train/optims.def"
+
+#define OPTIM(name, ...) OptimKernelBody K(optim_##name);
+typedef double OptimKernelBody(void *, const void *, void *const *, const OptimStep *, int64_t);
+#include "train/optims.def"
+
+/* The start of every update: hyper-parameters by name, vectors and shared constants typed. */
+#define ENTER(name)                                                                                \
+  name##_hyper h;                                                                                  \
+  memcpy(&h, step->hyper, sizeof h);                                                               \
+  real *restrict w = weights;                                                                      \
+  const real *restrict g = grads;                                                                  \
+  const real lr = (real)step->lr, decay = (real)step->decay;                                       \
+  real bad = 0;                                                                                    \
+  (void)lr, (void)decay
+
+#define EACH _Pragma("omp simd reduction(+ : bad)") for (int64_t i = 0; i < n; i++)
+
+#if defined(REAL_F64)
+#define REAL_TINY 2.2250738585072014e-308 /* the smallest normal number */
+#else
+#define REAL_TINY 1.17549435e-38F
+#endif
+
+/* A denominator's epsilon that does not vanish in float32, where it would make 0 / 0. */
+static inline real epsilon(double eps) { return (real)eps > REAL_TINY ? (real)eps : REAL_TINY; }
+
+/* Running means of gradients that stay 0 (a dead unit) would shrink into subnormal numbers, which
+ * make this pass take twice as long (measured on Zen 3). They become 0 instead. */
+static inline real settle(real x) { return R(fabs)(x) < REAL_TINY ? 0 : x; }
+
+double K(optim_sgd)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                    int64_t n) {
+  ENTER(sgd);
+  if (h.momentum == 0) {
+    EACH {
+      w[i] -= lr * (g[i] + decay * w[i]);
+      bad += g[i] * 0;
+    }
+    return bad;
+  }
+  real *restrict v = state[0];
+  const real keep = (real)h.momentum;
+  /* PyTorch starts the velocity at the whole first gradient, not at its damped part. */
+  const real enter = (real)(h.ema != 0 ? 1 - h.momentum : step->t == 1 ? 1 : 1 - h.dampening);
+  const real ahead = h.nesterov != 0 ? keep : 1, direct = h.nesterov != 0 ? 1 : 0;
+  EACH {
+    real gradient = g[i] + decay * w[i];
+    v[i] = settle(keep * v[i] + enter * gradient);
+    w[i] -= lr * (direct * gradient + ahead * v[i]);
+    bad += g[i] * 0;
+  }
+  return bad;
+}
+
+double K(optim_adagrad)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                        int64_t n) {
+  ENTER(adagrad);
+  real *restrict sum = state[0];
+  const real start = (real)(step->t == 1 ? h.initial_accumulator_value : 0);
+  const real rate = (real)(step->lr / (1 + (double)(step->t - 1) * h.lr_decay));
+  const real eps = epsilon(h.eps);
+  EACH {
+    real gradient = g[i] + decay * w[i];
+    sum[i] = sum[i] + start + gradient * gradient;
+    w[i] -= rate * gradient / (R(sqrt)(sum[i]) + eps);
+    bad += g[i] * 0;
+  }
+  return bad;
+}
+
+double K(optim_rmsprop)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                        int64_t n) {
+  ENTER(rmsprop);
+  real *restrict square = state[0];
+  real *mean = state[1], *velocity = state[2]; /* NULL when not in use */
+  const real alpha = (real)h.alpha, rest = (real)(1 - h.alpha), momentum = (real)h.momentum;
+  const real eps = epsilon(h.eps);
+  if (!mean && !velocity) {
+    EACH {
+      real gradient = g[i] + decay * w[i];
+      square[i] = settle(alpha * square[i] + rest * gradient * gradient);
+      w[i] -= lr * gradient / (R(sqrt)(square[i]) + eps);
+      bad += g[i] * 0;
+    }
+    return bad;
+  }
+  for (int64_t i = 0; i < n; i++) {
+    real gradient = g[i] + decay * w[i];
+    square[i] = settle(alpha * square[i] + rest * gradient * gradient);
+    real variance = square[i];
+    if (mean) {
+      mean[i] = settle(alpha * mean[i] + rest * gradient);
+      /* Rounding can bring this below 0, where PyTorch's root is NaN. */
+      variance = R(fmax)(variance - mean[i] * mean[i], 0);
+    }
+    real move = gradient / (R(sqrt)(variance) + eps);
+    if (velocity) move = velocity[i] = settle(momentum * velocity[i] + move);
+    w[i] -= lr * move;
+    bad += g[i] * 0;
+  }
+  return bad;
+}
+
+/* Adam's update; `shrink` multiplies the weight first (AdamW), `decay` enters the gradient. */
+static inline double adam(real *restrict w, const real *restrict g, void *const *state,
+                          const OptimStep *step, const adam_hyper *h, real shrink, real decay,
+                          int64_t n) {
+  real *restrict m = state[0], *restrict v = state[1];
+  const real beta1 = (real)h->beta1, rest1 = (real)(1 - h->beta1);
+  const real beta2 = (real)h->beta2, rest2 = (real)(1 - h->beta2);
+  const double t = (double)step->t;
+  const real rate = (real)(step->lr / (1 - pow(h->beta1, t)));
+  const real correction = (real)(1 / sqrt(1 - pow(h->beta2, t)));
+  const real eps = epsilon(h->eps);
+  real bad = 0;
+  EACH {
+    real gradient = g[i] + decay * w[i];
+    m[i] = settle(beta1 * m[i] + rest1 * gradient);
+    v[i] = settle(beta2 * v[i] + rest2 * gradient * gradient);
+    w[i] = shrink * w[i] - rate * m[i] / (R(sqrt)(v[i]) * correction + eps);
+    bad += g[i] * 0;
+  }
+  return bad;
+}
+
+double K(optim_adam)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                     int64_t n) {
+  adam_hyper h;
+  memcpy(&h, step->hyper, sizeof h);
+  return adam(weights, grads, state, step, &h, 1, (real)step->decay, n);
+}
+
+double K(optim_adamw)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                      int64_t n) {
+  /* The row has adam's hyper-parameters in adam's order. */
+  _Static_assert(sizeof(adamw_hyper) == sizeof(adam_hyper), "adamw's row differs from adam's");
+  adam_hyper h;
+  memcpy(&h, step->hyper, sizeof h);
+  return adam(weights, grads, state, step, &h, (real)(1 - step->lr * step->decay), 0, n);
+}
+
+/* ---- what all share ---- */
+
+static double sum_squares(const void *grads, int64_t n) {
+  const real *g = grads;
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; i++) sum += (double)g[i] * (double)g[i];
+  return sum;
+}
+
+static void clip(void *grads, double scale, double limit, int64_t n) {
+  real *g = grads;
+  const real factor = (real)scale, high = (real)limit;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    real x = g[i] * factor;
+    x = x > high ? high : x;
+    g[i] = x < -high ? -high : x;
+  }
+}
+
+static void penalise(void *grads, const void *weights, double l1, int64_t n) {
+  real *restrict g = grads;
+  const real *restrict w = weights;
+  const real amount = (real)l1;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) g[i] += w[i] > 0 ? amount : w[i] < 0 ? -amount : 0;
+}
+
+static double sum_zeros(const void *values, int64_t n) {
+  const real *x = values;
+  real bad = 0;
+#pragma omp simd reduction(+ : bad)
+  for (int64_t i = 0; i < n; i++) bad += x[i] * 0;
+  return bad;
+}
+
+extern const OptimTools K(optim_tools);
+const OptimTools K(optim_tools) = {
+#define OPTIM(name, ...) .update[OPTIM_##name] = K(optim_##name),
+#include "train/optims.def"
+    .sum_squares = sum_squares,
+    .clip = clip,
+    .penalise = penalise,
+    .finite = sum_zeros,
+};

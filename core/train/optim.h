@@ -1,0 +1,125 @@
+/* Optimisers: update flat parameters from flat gradients, as rows of optims.def.
+ *
+ * All parameters of a model lie in one vector, each in its segment, segments starting at multiples
+ * of OPTIM_ALIGN elements with zeros between them; an update is one pass over the vector. Order of
+ * calls: optim_new, then optim_step as often as wanted, optim_free. What an optimiser remembers
+ * (its states and the number of steps) can be read and written, for checkpoints. The result of a
+ * step has the same bits for any number of threads. */
+#ifndef NNRUN_TRAIN_OPTIM_H
+#define NNRUN_TRAIN_OPTIM_H
+
+#include "base/isa.h"
+#include "base/pool.h"
+#include "tensor/tensor.h"
+
+#define OPTIM(name, ...) OPTIM_##name,
+typedef enum OptimId {
+#include "train/optims.def"
+  OPTIM_COUNT
+} OptimId;
+
+enum { OPTIM_MAX_HYPERS = 12, OPTIM_MAX_STATES = 4, OPTIM_ALIGN = 16 };
+
+/* What values a hyper-parameter may take: name, words for messages. */
+#define OPTIM_DOMAINS(X)                                                                           \
+  X(AMOUNT, "0 or more")                                                                           \
+  X(POSITIVE, "greater than 0")                                                                    \
+  X(FRACTION, "at least 0 and less than 1")                                                        \
+  X(FLAG, "true or false")
+
+typedef enum OptimDomain {
+#define X(name, words) OPTIM_##name,
+  OPTIM_DOMAINS(X)
+#undef X
+} OptimDomain;
+
+typedef struct OptimHyper {
+  const char *name;
+  OptimDomain domain;
+  double fallback;
+  const char *help;
+} OptimHyper;
+
+typedef struct OptimInfo {
+  const char *name;                       /* "adam" */
+  const char *title;                      /* "Adam", as people write it */
+  const char *help;                       /* one line */
+  OptimHyper hyper[OPTIM_MAX_HYPERS + 1]; /* ends with a name that is NULL */
+  struct {
+    const char *name;
+    const char *needs;           /* the hyper-parameter that must not be zero, or "" */
+  } state[OPTIM_MAX_STATES + 1]; /* likewise */
+} OptimInfo;
+
+const OptimInfo *optim_info(OptimId id);
+/* By name or title ("adam", "Adam"), or OPTIM_COUNT. */
+OptimId optim_find(const char *name);
+/* The index of a hyper-parameter by name, or -1. */
+int optim_hyper_find(OptimId id, const char *name);
+void optim_hyper_defaults(OptimId id, double hyper[OPTIM_MAX_HYPERS]);
+/* Every value within its domain, and combinations that mean something. */
+Status optim_hyper_check(OptimId id, const double *hyper, Err *err);
+
+/* One parameter's place in the flat vectors. */
+typedef struct OptimSegment {
+  int64_t offset; /* a multiple of OPTIM_ALIGN; segments are in order and do not overlap */
+  int64_t count;
+  double lr_scale; /* times the learning rate of the step; 1 is usual */
+  bool decay;      /* weight_decay and l1 apply */
+  bool frozen;     /* never changes, does not count in the gradient's norm */
+} OptimSegment;
+
+typedef struct Optim Optim;
+
+/* `params` and `grads` are float32 or float64 vectors of one length, shared and not copied.
+ * `hyper` is in the order of the row. No segments (0) means one that is everything. */
+Status optim_new(Optim **out, OptimId id, Isa isa, const double *hyper,
+                 const OptimSegment *segments, int nsegments, const Tensor *params,
+                 const Tensor *grads, Err *err);
+void optim_free(Optim *optim);
+
+/* One update with learning rate `lr`. If clip_norm > 0 the gradients are first scaled so that their
+ * common Euclidean norm is at most that; if clip_value > 0 each is then limited to +- that; both
+ * change `grads`, as does l1. Returns false if a gradient was NaN or infinite: parameters and
+ * states are then numbers of no meaning (possibly NaN), and nothing else is harmed. `pool` may be
+ * NULL. */
+bool optim_step(Optim *optim, double lr, double clip_norm, double clip_value, Pool *pool);
+/* Euclidean norm of the gradients as they are now, frozen ones left out. */
+double optim_grad_norm(Optim *optim, Pool *pool);
+/* The first segment whose gradient (or, if all gradients are finite, parameter) holds NaN or an
+ * infinity, or -1: who diverged. */
+int optim_find_bad(const Optim *optim);
+
+OptimId optim_id(const Optim *optim);
+/* The number of updates so far. */
+int64_t optim_steps(const Optim *optim);
+void optim_set_steps(Optim *optim, int64_t steps);
+/* The place-th state that exists (0 ...), as long as the parameters; NULL past the last. The tensor
+ * belongs to the optimiser; write into it to load a checkpoint. `name` may be NULL. */
+const Tensor *optim_state(const Optim *optim, int place, const char **name);
+/* Forget everything: states zero, no steps. */
+void optim_reset(Optim *optim);
+
+/* ---- for kernels ---- */
+
+typedef struct OptimStep {
+  double hyper[OPTIM_MAX_HYPERS];
+  double lr;    /* of this step and these parameters */
+  double decay; /* weight_decay, or 0 where it does not apply */
+  int64_t t;    /* the number of this step, from 1 */
+} OptimStep;
+
+/* Update n elements; returns 0, or NaN if a gradient was not finite. Each optimiser has one. */
+typedef double (*OptimKernel)(void *w, const void *g, void *const *state, const OptimStep *step,
+                              int64_t n);
+/* What all share. */
+typedef struct OptimTools {
+  OptimKernel update[OPTIM_COUNT];
+  double (*sum_squares)(const void *g, int64_t n); /* in float64 */
+  /* g *= scale, then limited to +- limit (> 0, may be infinite); NaN stays NaN */
+  void (*clip)(void *g, double scale, double limit, int64_t n);
+  void (*penalise)(void *g, const void *w, double l1, int64_t n); /* g += l1 sign(w) */
+  double (*finite)(const void *x, int64_t n);                     /* 0, or NaN */
+} OptimTools;
+
+#endif
