@@ -2,4 +2,4 @@
 # The Lua sources have no luacheck finding.
 cd "$(dirname "$0")/../.." || exit 1
 command -v luacheck >/dev/null || { echo "luacheck is not installed"; exit 77; }
-luacheck -q scripts experiments tests
+luacheck --no-color -q scripts experiments tests

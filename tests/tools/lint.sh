@@ -14,7 +14,7 @@ printf '%s\n' "${c_files[@]}" | grep -E '^(core|bindings)/.*\.c$' |
   xargs -P "${JOBS:-2}" -n 4 clang-tidy --quiet -- -std=gnu11 -D_GNU_SOURCE $FLAGS -DREAL_F32 \
     -DISA=base 2> >(grep -vE '^[0-9]+ warnings? (generated|and)|^Suppressed|^Use -header' >&2) || status=1
 
-luacheck -q scripts experiments tests || status=1
+luacheck --no-color -q scripts experiments tests || status=1
 
 [[ $status -eq 0 ]] && echo "lint: nothing found in ${#c_files[@]} C files and the Lua scripts"
 exit $status
