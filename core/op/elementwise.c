@@ -7,7 +7,8 @@ typedef EwLoop EwLoops[4];
 #define X(name, type, isa) extern const EwLoops name##_##type##_##isa[OP_COUNT];
 KERNEL_COPIES(X, ew_loops)
 #undef X
-#define X(name, type, isa) void name##_##type##_##isa(const EwProgram *program, int part, int parts);
+#define X(name, type, isa)                                                                         \
+  void name##_##type##_##isa(const EwProgram *program, int part, int parts);
 KERNEL_COPIES(X, ew_run)
 #undef X
 

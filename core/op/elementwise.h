@@ -1,17 +1,23 @@
 /* Elementwise programs: a chain or small DAG of elementwise ops run in one pass over memory.
  *
- * The result shape is walked in blocks that stay in the first-level cache; each step is a vectorised
- * loop over one block, from operands in memory or in registers (scratch blocks) to a register or to
- * memory. Operands broadcast to the result shape. Blocks are rounded up to whole vectors: operands
- * may be over-read, and results over-written within their last, padded vector, so that an element's
- * bits never depend on where in the array it stands. */
+ * The result shape is walked in blocks that stay in the first-level cache; each step is a
+ * vectorised loop over one block, from operands in memory or in registers (scratch blocks) to a
+ * register or to memory. Operands broadcast to the result shape. Blocks are rounded up to whole
+ * vectors: operands may be over-read, and results over-written within their last, padded vector, so
+ * that an element's bits never depend on where in the array it stands. */
 #ifndef NNRUN_OP_ELEMENTWISE_H
 #define NNRUN_OP_ELEMENTWISE_H
 
 #include "op/op.h"
 
-enum { EW_BLOCK = 512, EW_VECTOR = 16, EW_MAX_REGISTERS = 16, EW_MAX_STEPS = 32, EW_MAX_OPERANDS = 16,
-       EW_NONE = 255 };
+enum {
+  EW_BLOCK = 512,
+  EW_VECTOR = 16,
+  EW_MAX_REGISTERS = 16,
+  EW_MAX_STEPS = 32,
+  EW_MAX_OPERANDS = 16,
+  EW_NONE = 255
+};
 
 /* One loop; `in` are g, a, b, c, y, NULL where not read. `count` is rounded up to EW_VECTOR. */
 typedef void (*EwLoop)(void *out, const void *const in[5], const double *attrs, int64_t count);

@@ -1,5 +1,6 @@
-/* Matrix product: shapes and gradient. C (..., m, n) = op(A) op(B), where op transposes the last two
- * axes when asked. B is a matrix shared by all leading axes of A, or has the same leading axes. */
+/* Matrix product: shapes and gradient. C (..., m, n) = op(A) op(B), where op transposes the last
+ * two axes when asked. B is a matrix shared by all leading axes of A, or has the same leading axes.
+ */
 #include "op/op.h"
 
 #include "op/matmul.h"
@@ -15,7 +16,8 @@ Status infer_matmul(OpShape *call, Err *err) {
   bool trans_b = call->attrs->at[MATMUL_TRANS_B].number != 0;
   char ta[SHAPE_TEXT_SIZE], tb[SHAPE_TEXT_SIZE];
   if (call->dtype[0] != call->dtype[1] || call->dtype[0] == DTYPE_I64)
-    return err_set(err, NN_DTYPE, "matmul: needs two float32 or two float64 operands, not %s and %s",
+    return err_set(err, NN_DTYPE,
+                   "matmul: needs two float32 or two float64 operands, not %s and %s",
                    dtype_name(call->dtype[0]), dtype_name(call->dtype[1]));
   if (a->ndim < 2 || b->ndim < 2)
     return err_set(err, NN_SHAPE, "matmul: needs matrices; the shapes are %s and %s",
@@ -29,9 +31,8 @@ Status infer_matmul(OpShape *call, Err *err) {
   int64_t m = a->dims[a->ndim - (trans_a ? 1 : 2)], k = a->dims[a->ndim - (trans_a ? 2 : 1)];
   int64_t k2 = b->dims[b->ndim - (trans_b ? 1 : 2)], n = b->dims[b->ndim - (trans_b ? 2 : 1)];
   if (k != k2)
-    return err_set(err, NN_SHAPE,
-                   "matmul: inner sizes differ: %lld of %s%s against %lld of %s%s", (long long)k,
-                   shape_text(a, ta), trans_a ? " transposed" : "", (long long)k2,
+    return err_set(err, NN_SHAPE, "matmul: inner sizes differ: %lld of %s%s against %lld of %s%s",
+                   (long long)k, shape_text(a, ta), trans_a ? " transposed" : "", (long long)k2,
                    shape_text(b, tb), trans_b ? " transposed" : "");
   call->out = *a;
   call->out.dims[a->ndim - 2] = m;

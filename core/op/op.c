@@ -35,29 +35,26 @@ enum { A = OP_READS_A, B = OP_READS_B, C = OP_READS_C, Y = OP_READS_Y };
 
 static const OpInfo infos[OP_COUNT] = {
 #define ELEMENTWISE1(name, value, ra, ga, attributes, words)                                       \
-  [OP_##name] = {COMMON_ELEMENTWISE(name, 1, attributes, words),                                   \
-                 .grad_reads = {ra},                                                               \
+  [OP_##name] = {COMMON_ELEMENTWISE(name, 1, attributes, words), .grad_reads = {ra},               \
                  .has_grad = {HAS(ga)}},
 #define ELEMENTWISE2(name, value, ra, ga, rb, gb, attributes, words)                               \
-  [OP_##name] = {COMMON_ELEMENTWISE(name, 2, attributes, words),                                   \
-                 .grad_reads = {ra, rb},                                                           \
+  [OP_##name] = {COMMON_ELEMENTWISE(name, 2, attributes, words), .grad_reads = {ra, rb},           \
                  .has_grad = {HAS(ga), HAS(gb)}},
 #define ELEMENTWISE3(name, value, ra, ga, rb, gb, rc, gc, attributes, words)                       \
-  [OP_##name] = {COMMON_ELEMENTWISE(name, 3, attributes, words),                                   \
-                 .grad_reads = {ra, rb, rc},                                                       \
+  [OP_##name] = {COMMON_ELEMENTWISE(name, 3, attributes, words), .grad_reads = {ra, rb, rc},       \
                  .has_grad = {HAS(ga), HAS(gb), HAS(gc)}},
 #define OP(op_name, inputs, optionals, flags, attributes, words)                                   \
   [OP_##op_name] = {.name = #op_name,                                                              \
                     .arity = (inputs),                                                             \
                     .optional = (optionals),                                                       \
-                    .in_place = ((flags) & OP_IN_PLACE) != 0,                                      \
-                    .alias = ((flags) & OP_ALIAS) != 0,                                            \
+                    .in_place = ((flags)&OP_IN_PLACE) != 0,                                        \
+                    .alias = ((flags)&OP_ALIAS) != 0,                                              \
                     .attr_text = (attributes),                                                     \
                     .help = (words),                                                               \
                     .infer = infer_##op_name,                                                      \
                     .grad = grad_##op_name,                                                        \
                     .rows = rows_##op_name,                                                        \
-                    .scratch = scratch_##op_name,                                                   \
+                    .scratch = scratch_##op_name,                                                  \
                     .parts = parts_##op_name},
 #include "op/ops.def"
 };
@@ -149,7 +146,8 @@ Status op_broadcast(OpId op, const Shape *a, const Shape *b, Shape *out, Err *er
     int64_t db = i <= b->ndim ? b->dims[b->ndim - i] : 1;
     if (da != db && da != 1 && db != 1) {
       char ta[SHAPE_TEXT_SIZE], tb[SHAPE_TEXT_SIZE];
-      return err_set(err, NN_SHAPE, "%s: shapes %s and %s do not broadcast: axis %d is %lld and %lld",
+      return err_set(err, NN_SHAPE,
+                     "%s: shapes %s and %s do not broadcast: axis %d is %lld and %lld",
                      infos[op].name, shape_text(a, ta), shape_text(b, tb), ndim - i + 1,
                      (long long)da, (long long)db);
     }
@@ -227,10 +225,10 @@ static Status grad_elementwise(OpGrad *grad, Err *err) {
     for (int k = 0; k < grad->inputs; k++)
       if (reads & (1u << k)) inputs[1 + k] = grad->in[k];
     if (reads & OP_READS_Y) inputs[4] = grad->out;
-    Ref full = reads == 0 && (grad->op == OP_add || (grad->op == OP_sub && i == 0))
-                   ? grad->out_grad
-                   : grad->builder->emit_elementwise_grad(grad->builder, grad->op, i, inputs,
-                                                          grad->attrs);
+    Ref full =
+        reads == 0 && (grad->op == OP_add || (grad->op == OP_sub && i == 0))
+            ? grad->out_grad
+            : grad->builder->emit_elementwise_grad(grad->builder, grad->op, i, inputs, grad->attrs);
     grad->in_grads[i] =
         op_emit_sum_to(grad->builder, full, grad->builder->shape(grad->builder, grad->in[i]));
   }

@@ -1,10 +1,10 @@
 /* Operations: what the engine can compute, as rows of ops.def.
  *
- * An op is either elementwise (its row holds the C expressions of its value and of its gradients) or
- * a row with three functions: shape inference and gradient in its family's file here, and a kernel
- * in kernel/ that is compiled per element type and instruction set. Shape inference has checked
- * everything before a kernel runs, so kernels cannot fail. A gradient is written in terms of other
- * ops: it emits the nodes that compute it, so planning treats both directions alike.
+ * An op is either elementwise (its row holds the C expressions of its value and of its gradients)
+ * or a row with three functions: shape inference and gradient in its family's file here, and a
+ * kernel in kernel/ that is compiled per element type and instruction set. Shape inference has
+ * checked everything before a kernel runs, so kernels cannot fail. A gradient is written in terms
+ * of other ops: it emits the nodes that compute it, so planning treats both directions alike.
  *
  * Kernels read shapes from the Call, never from the attributes: a plan may run them on a block of
  * the rows at a time (see OpRows). */
@@ -36,8 +36,8 @@ typedef struct Attrs {
   Attr at[OP_MAX_ATTRS];
 } Attrs;
 
-/* In C, axes and indices count from 0; in Lua from 1, and the binding converts by type. Negative ones
- * count from the end in both. */
+/* In C, axes and indices count from 0; in Lua from 1, and the binding converts by type. Negative
+ * ones count from the end in both. */
 #define ATTR_TYPES(X)                                                                              \
   X(NUMBER, "number")                                                                              \
   X(INT, "int")                                                                                    \
@@ -57,7 +57,7 @@ typedef enum AttrType {
 typedef struct AttrSpec {
   char name[24];
   AttrType type;
-  bool required; /* no default in the row */
+  bool required;   /* no default in the row */
   double fallback; /* lists fall back to count -1 */
 } AttrSpec;
 
@@ -127,10 +127,10 @@ typedef struct OpCall {
   int inputs;
   OpArg in[OP_MAX_INPUTS]; /* absent inputs have data NULL */
   OpArg out;
-  void *scratch;      /* op_scratch bytes, aligned */
+  void *scratch; /* op_scratch bytes, aligned */
   const OpRun *run;
-  int64_t first_row;  /* of the block this call computes: 0 unless a plan runs by blocks */
-  bool accumulate;    /* OP_ROWS_REDUCE in block mode: add to out instead of writing it */
+  int64_t first_row;          /* of the block this call computes: 0 unless a plan runs by blocks */
+  bool accumulate;            /* OP_ROWS_REDUCE in block mode: add to out instead of writing it */
   const OpEpilogue *epilogue; /* matmul only; NULL: none */
 } OpCall;
 
@@ -146,8 +146,8 @@ typedef enum OpRows {
 
 typedef struct OpInfo {
   const char *name;
-  int arity;              /* number of inputs; optional ones last */
-  int optional;           /* how many of them may be absent */
+  int arity;    /* number of inputs; optional ones last */
+  int optional; /* how many of them may be absent */
   bool elementwise;
   bool in_place;          /* the result may be written over input 0 (same shape and type) */
   bool alias;             /* the result is input 0's memory under another shape; no kernel */
@@ -156,10 +156,10 @@ typedef struct OpInfo {
   unsigned grad_reads[3]; /* elementwise: which of a b c y each gradient reads (OP_READS_*) */
   bool has_grad[3];       /* elementwise: is there a gradient with respect to input i */
   Status (*infer)(OpShape *call, Err *err);
-  Status (*grad)(OpGrad *grad, Err *err); /* NULL: not differentiable */
+  Status (*grad)(OpGrad *grad, Err *err);                   /* NULL: not differentiable */
   OpRows (*rows)(const OpShape *call, const bool *batched); /* NULL: OP_ROWS_MIX */
-  size_t (*scratch)(const OpShape *call);      /* NULL: none; bytes for one part */
-  int (*parts)(const OpCall *call, int threads); /* NULL: by size; at most `threads` */
+  size_t (*scratch)(const OpShape *call);                   /* NULL: none; bytes for one part */
+  int (*parts)(const OpCall *call, int threads);            /* NULL: by size; at most `threads` */
 } OpInfo;
 
 enum { OP_READS_A = 1, OP_READS_B = 2, OP_READS_C = 4, OP_READS_Y = 8 };

@@ -1,6 +1,6 @@
 /* The matrix product's kernel: hands the work to gemm, with what the plan folded into it. */
-#include "base/kernel.h"
 #include "op/matmul.h"
+#include "base/kernel.h"
 
 #include <string.h>
 
