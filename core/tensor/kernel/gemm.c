@@ -180,10 +180,15 @@ void K(gemm_run)(const Gemm *gemm, int part, int parts) {
   const Gemm *g = &piece.gemm;
   if (g->m <= 0 || g->n <= 0) return;
   if (gemm_blas_wanted(gemm, ISA_PASTE(ISA)) && gemm_blas_run(&piece, REAL_DTYPE)) return;
-  if (g->k > 0) {
+  if (g->k > 0 && g->n > 4 && g->m > 1) {
     K(gemm_tiled)(&piece);
     return;
   }
-  fill(g);
+  if (g->k <= 0)
+    fill(g);
+  else if (g->n == 1 || g->m == 1)
+    K(gemm_vector)(g);
+  else
+    K(gemm_narrow)(g);
   gemm_finish(&piece, sizeof(real), 0, 0, g->m, g->n);
 }
