@@ -86,7 +86,7 @@ static char **complete_word(const char *text, int start, int end) {
       editor.complete(editor.context, *editor.line_buffer, (size_t)start, (size_t)end, &matches);
   reading = 1;
   *editor.attempted_over = ours;
-  *editor.append_character = ours ? '\0' : ' ';
+  *editor.append_character = '\0';
   return finish_matches(&matches);
 }
 
@@ -131,7 +131,8 @@ static bool open_library(const char *file, const char *name) {
   }
   *attempted = complete_word;
   *program = "nnrun";
-  *breaks = " \t\n\"'<>=~;+-*/%^#{}()[],|&!";
+  /* Without "/": it would cut the first one off a quoted path. */
+  *breaks = " \t\n\"'<>=~;+-*%^#{}()[],|&!";
   if (quotes != NULL) *quotes = "\"'"; /* file names are completed whole */
   editor.library = library;
   editor.name = name;

@@ -155,13 +155,14 @@ function M.complete(line, first)
   if inside_string(before) then
     return before:find("require%s*%(?%s*[\"']$") and modules_at_hand(line:sub(first)) or nil
   end
-  local word = line:sub(first)
+  local divided, word = line:sub(first):match("^(.*/)(.*)$") -- "a/b": the editor gives both
+  divided, word = divided or "", word or line:sub(first)
   if word == "" and line:find("^%s*$") then
     return { "  " }
   end
   local path, separator, start = word:match("^(.-)([.:]?)([%w_]*)$")
   if separator == "" then
-    return path == "" and collect(_G, "", start, false) or {}
+    return path == "" and collect(_G, divided, start, false) or {}
   end
   if not path:find("^[%a_][%w_]*[%w_.]*$") then
     return {}
@@ -170,7 +171,7 @@ function M.complete(line, first)
   if value == nil then
     return {}
   end
-  return collect(value, path .. separator, start, separator == ":")
+  return collect(value, divided .. path .. separator, start, separator == ":")
 end
 
 return M
