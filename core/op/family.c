@@ -1,0 +1,56 @@
+/* Checks and emitters that op families share. */
+#include "op/family.h"
+
+#include <string.h>
+
+Status family_floats(const OpShape *call, int count, Err *err) {
+  const char *name = op_info(call->op)->name;
+  if (call->dtype[0] != DTYPE_F32 && call->dtype[0] != DTYPE_F64)
+    return err_set(err, NN_DTYPE, "%s: needs float32 or float64, not %s; convert with :to(...)",
+                   name, dtype_name(call->dtype[0]));
+  for (int i = 1; i < count; i++)
+    if (call->shape[i] && call->dtype[i] != call->dtype[0])
+      return err_set(err, NN_DTYPE, "%s: operands are %s and %s; convert one with :to(...)", name,
+                     dtype_name(call->dtype[0]), dtype_name(call->dtype[i]));
+  return NN_OK;
+}
+
+bool family_has_axis(const Attr *axes, int64_t axis) {
+  for (int i = 0; i < axes->count; i++)
+    if (axes->list[i] == axis) return true;
+  return false;
+}
+
+Status family_axes(OpId op, Attr *axes, const Shape *shape, Err *err) {
+  bool chosen[MAX_DIMS] = {false};
+  if (axes->count < 0) {
+    axes->count = shape->ndim;
+    for (int i = 0; i < shape->ndim; i++) axes->list[i] = i;
+    return NN_OK;
+  }
+  for (int i = 0; i < axes->count; i++) {
+    TRY(op_axis(op, &axes->list[i], shape, err));
+    if (chosen[axes->list[i]])
+      return err_set(err, NN_BAD_ARGUMENT, "%s: axis %lld is given twice", op_info(op)->name,
+                     (long long)axes->list[i] + 1);
+    chosen[axes->list[i]] = true;
+  }
+  axes->count = 0;
+  for (int i = 0; i < shape->ndim; i++)
+    if (chosen[i]) axes->list[axes->count++] = i;
+  return NN_OK;
+}
+
+Attrs family_shape_attrs(OpId op, const Shape *shape) {
+  Attrs attrs;
+  op_attr_defaults(op, &attrs);
+  attrs.at[0].count = shape->ndim;
+  memcpy(attrs.at[0].list, shape->dims, sizeof shape->dims);
+  return attrs;
+}
+
+Ref family_reshape(OpBuilder *builder, Ref ref, const Shape *shape) {
+  if (ref == REF_NONE || shape_equal(builder->shape(builder, ref), shape)) return ref;
+  Attrs attrs = family_shape_attrs(OP_reshape, shape);
+  return op_emit(builder, OP_reshape, ref, REF_NONE, &attrs);
+}

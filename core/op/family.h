@@ -1,0 +1,26 @@
+/* What the op families share: the prototypes of their functions, and checks of attributes. */
+#ifndef NNRUN_OP_FAMILY_H
+#define NNRUN_OP_FAMILY_H
+
+#include "op/op.h"
+
+/* infer_NAME of every row, and the grad_, rows_ and scratch_NAME that some define (see op.h). */
+#define OP(name, ...)                                                                              \
+  Status infer_##name(OpShape *call, Err *err);                                                    \
+  Status grad_##name(OpGrad *grad, Err *err);                                                      \
+  OpRows rows_##name(const OpShape *call, const bool *batched);                                    \
+  size_t scratch_##name(const OpShape *call);
+#include "op/ops.def"
+
+/* Input 0 is float32 or float64, and inputs 1 .. count-1 are of the same type. */
+Status family_floats(const OpShape *call, int count, Err *err);
+/* Complete a list of axes: "all" spelled out, negative ones counted from the end, ascending.
+ * Refuses axes that are not there or come twice. */
+Status family_axes(OpId op, Attr *axes, const Shape *shape, Err *err);
+bool family_has_axis(const Attr *axes, int64_t axis);
+/* Attributes at their defaults, with attribute 0 the list of a shape's dims. */
+Attrs family_shape_attrs(OpId op, const Shape *shape);
+/* Emit a reshape, or `ref` itself when it has the shape already. */
+Ref family_reshape(OpBuilder *builder, Ref ref, const Shape *shape);
+
+#endif
