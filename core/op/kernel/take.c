@@ -1,0 +1,48 @@
+/* Rows by index, and their gradient added up. */
+#include "op/kernel/family.h"
+
+#include <string.h>
+
+static int64_t row_size(const Shape *table) {
+  int64_t size = 1;
+  for (int i = 1; i < table->ndim; i++) size *= table->dims[i];
+  return size;
+}
+
+static int64_t count_of(const Shape *shape) {
+  int64_t count = 1;
+  for (int i = 0; i < shape->ndim; i++) count *= shape->dims[i];
+  return count;
+}
+
+void K(run_take)(const OpCall *call, int part, int parts) {
+  const real *table = call->in[0].data;
+  const int64_t *indices = call->in[1].data;
+  int64_t rows = call->in[0].shape.dims[0], size = row_size(&call->in[0].shape);
+  Range range = part_range(count_of(&call->in[1].shape), size, part, parts);
+  for (int64_t i = range.begin; i < range.end; i++) {
+    real *out = (real *)call->out.data + i * size;
+    if (indices[i] >= 0 && indices[i] < rows) {
+      memcpy(out, table + indices[i] * size, (size_t)size * sizeof *out);
+    } else {
+      for (int64_t k = 0; k < size; k++) out[k] = (real)NAN;
+    }
+  }
+}
+
+/* Each part owns a range of the table's rows and adds what belongs there, in the order of indices.
+ */
+void K(run_take_grad)(const OpCall *call, int part, int parts) {
+  const real *g = call->in[0].data;
+  const int64_t *indices = call->in[1].data;
+  real *out = call->out.data;
+  int64_t count = count_of(&call->in[1].shape), size = row_size(&call->out.shape);
+  Range range = part_range(call->out.shape.dims[0], size, part, parts);
+  if (!call->accumulate && range.end > range.begin)
+    memset(out + range.begin * size, 0, (size_t)((range.end - range.begin) * size) * sizeof *out);
+  for (int64_t i = 0; i < count; i++) {
+    if (indices[i] < range.begin || indices[i] >= range.end) continue;
+    real *row = out + indices[i] * size;
+    for (int64_t k = 0; k < size; k++) row[k] += g[i * size + k];
+  }
+}
