@@ -7,7 +7,7 @@ local M = {}
 
 -- Pixels at the font sizes below: one character on average, one line, room beside a panel.
 local CHAR, LINE = 7.2, 19
-local LEFT, RIGHT, BOTTOM, TOP = 82, 22, 54, 14
+local LEFT, RIGHT, BOTTOM, TOP = 82, 22, 58, 14
 local TITLE, PANEL_TITLE, COLORS = 34, 24, 106
 local SAMPLE, GAP = 38, 26
 local LEGEND_LIMIT = 40
@@ -236,8 +236,8 @@ local function add_panel(script, panel, box, size, format)
   script:add("set tmargin at screen %.6f", 1 - box.top / size.height)
   script:add("set bmargin at screen %.6f", 1 - (box.bottom - room) / size.height)
   add_cell_labels(script, panel)
-  table.sort(into, function(a, b)
-    return a[1] < b[1] or a[1] == b[1] and a[3] < b[3]
+  table.sort(into, function(a, b) -- of equals the first is drawn last: it is the one to be seen
+    return a[1] < b[1] or a[1] == b[1] and a[3] > b[3]
   end)
   local parts = {}
   for i, element in ipairs(into) do
@@ -389,7 +389,7 @@ end
 ---@param rows integer
 ---@return string
 function M.characters(prepared, index, columns, rows)
-  local panel, script, parts = prepared.panels[index], new_script(), {}
+  local panel, script, parts, named = prepared.panels[index], new_script(), {}, 0
   script:add("set encoding utf8")
   script:add("set terminal dumb noenhanced mono size %d,%d", columns, rows)
   script:add("unset key\nset border 3\nset tics nomirror scale 0\nunset colorbox")
@@ -401,8 +401,9 @@ function M.characters(prepared, index, columns, rows)
     local point = shown.sign and shown.sign:byte() - 64
     local with = style == "bars" and "impulses lt 1" or not point and "dots"
       or style == "points" and "points pt " .. point or "linespoints lt 1 pt " .. point
-    -- Dots first: letters lie on top of them.
-    table.insert(parts, point and #parts + 1 or 1, ("%s using 1:2 with %s notitle"):format(block, with))
+    -- The first series ends up on top, dots at the bottom.
+    table.insert(parts, point and #parts - named + 1 or 1, ("%s using 1:2 with %s notitle"):format(block, with))
+    named = named + (point and 1 or 0)
   end
   script:add("plot %s", #parts > 0 and table.concat(parts, ", ") or "NaN notitle")
   return table.concat(script.lines, "\n") .. "\n"

@@ -146,13 +146,17 @@ local function prepare_series(given, index, where)
   return series
 end
 
--- Few points are shown as points too, and a lone one would be invisible without.
-local function complete_style(series)
+-- Unless a style was asked for, few points are shown as points too; a lone one would be invisible
+-- without.
+local function complete_style(series, given)
+  if given.style then
+    return
+  end
   local shown = 0
   for _, value in ipairs(series.y) do
     shown = shown + (finite(value) and 1 or 0)
   end
-  if series.style == "line" and not series.muted and shown > 0 and shown <= 15 then
+  if not series.muted and not series.z and shown > 0 and shown <= 15 then
     series.style = "linepoints"
   end
 end
@@ -299,7 +303,7 @@ local function prepare_panel(given, where)
       options.fail("%s must be a table, got %s", place, options.show(series))
     end
     panel.series[i] = prepare_series(series, i, place)
-    complete_style(panel.series[i])
+    complete_style(panel.series[i], series)
   end
   for _, axis in ipairs { "x", "y" } do
     set_range(panel, axis)

@@ -1,0 +1,376 @@
+--- A sweep's results put in order: which settings differ in what, who is ahead, and by how much.
+--
+-- Reads a study as search.sweep returns it: name, objective {direction, metric}, configs (a list in
+-- order of {params, trials, label, n, last {mean, std}, best {mean, std}}), trials with epochs and
+-- state. Nothing here depends on the clock or on the order in which trials ended.
+local curves = require "report.curves"
+local plot = require "report.plot"
+local stats = require "report.stats"
+local tables = require "report.table"
+local text = require "report.text"
+
+local M = {}
+
+local NAN = 0 / 0
+
+-- {optimizer = {name = "sgd", momentum = 0.9}} becomes optimizer = "sgd", ["optimizer.momentum"] = 0.9.
+local function flatten(params, prefix, into)
+  for _, key in ipairs(text.keys(params)) do
+    local value, name = params[key], prefix .. tostring(key)
+    if type(value) == "table" and #value == 0 and next(value) ~= nil then
+      if prefix == "" or key ~= "name" then
+        flatten(value, name .. ".", into)
+        into[name], into[name .. ".name"] = value.name, nil
+      end
+    else
+      into[name] = value
+    end
+  end
+  return into
+end
+
+-- Names of parameters, and whether their values differ between settings.
+local function parameter_names(rows)
+  local seen, varying, fixed = {}, {}, {}
+  for _, row in ipairs(rows) do
+    for name in pairs(row.flat) do
+      seen[name] = true
+    end
+  end
+  for _, name in ipairs(text.keys(seen)) do
+    local first, differs = text.value(rows[1].flat[name]), false
+    for _, row in ipairs(rows) do
+      differs = differs or text.value(row.flat[name]) ~= first
+    end
+    table.insert(differs and varying or fixed, name)
+  end
+  return varying, fixed
+end
+
+local function label_of(flat, names)
+  local parts = {}
+  for _, name in ipairs(names) do
+    if flat[name] ~= nil then
+      parts[#parts + 1] = name .. "=" .. text.value(flat[name])
+    end
+  end
+  return table.concat(parts, " ")
+end
+
+-- How trials ended, when not all of them well: "1 diverged, 2 failed".
+local function states(trials)
+  local counts, parts = {}, {}
+  for _, trial in ipairs(trials) do
+    local state = trial.state or "ok"
+    if state ~= "ok" and state ~= "done" and state ~= "complete" and state ~= "finished" then
+      counts[state] = (counts[state] or 0) + 1
+    end
+  end
+  for _, state in ipairs(text.keys(counts)) do
+    parts[#parts + 1] = counts[state] .. " " .. state
+  end
+  return table.concat(parts, ", ")
+end
+
+-- The objective of each trial at its best epoch, by seed: what pairs two settings.
+local function values_by_seed(config, objective)
+  local values = {}
+  for i, trial in ipairs(config.trials or {}) do
+    local best
+    for _, row in ipairs(trial.epochs or {}) do
+      local value = row[objective.metric]
+      if plot.finite(value) and (not best or (objective.direction == "min") == (value < best)) then
+        best = value
+      end
+    end
+    best = best or plot.finite(trial.value) and trial.value or nil
+    values[trial.seed or i] = best
+  end
+  return values
+end
+
+--- Read a study.
+---@param study table from search.sweep
+---@return table view {name, metric, direction, rows, varying, fixed, trials}; rows best first, each with
+---rank, config, flat, label, n, last, last_std, best, best_std, states, order
+function M.view(study)
+  local objective = study.objective or { direction = "min", metric = "val_loss" }
+  local rows = {}
+  for i, config in ipairs(study.configs) do
+    local last, best = config.last or {}, config.best or {}
+    rows[i] = {
+      order = i, config = config, flat = flatten(config.params or {}, "", {}),
+      n = config.n or #(config.trials or {}), states = states(config.trials or {}),
+      last = last.mean or NAN, last_std = last.std or NAN,
+      best = best.mean or NAN, best_std = best.std or NAN,
+    }
+  end
+  local varying, fixed = {}, {}
+  if #rows > 0 then
+    varying, fixed = parameter_names(rows)
+  end
+  local sign = objective.direction == "min" and 1 or -1
+  local function key(row) -- settings without a value come last
+    return row.best == row.best and sign * row.best or math.huge
+  end
+  table.sort(rows, function(a, b)
+    if key(a) ~= key(b) then
+      return key(a) < key(b)
+    end
+    return a.order < b.order
+  end)
+  for rank, row in ipairs(rows) do
+    row.rank = rank
+    row.mark = rank == 1 and row.best == row.best
+    row.label = #varying > 0 and label_of(row.flat, varying) or row.config.label or "setting " .. row.order
+  end
+  return { name = study.name or "sweep", metric = objective.metric, direction = objective.direction,
+    rows = rows, varying = varying, fixed = fixed, objective = objective, study = study }
+end
+
+--- The table of settings, best first.
+---@param view table from view
+---@param options {width: integer?, top: integer?}? parameters share one column when the table would be
+---wider than `width`; `top` rows at most
+---@return table table
+function M.table(view, options)
+  options = options or {}
+  local rows, columns = {}, { { key = "rank", title = "#" } }
+  local any_states = false
+  for i = 1, math.min(options.top or #view.rows, #view.rows) do
+    local row = view.rows[i]
+    rows[i] = setmetatable({ label = row.label }, { __index = row })
+    any_states = any_states or row.states ~= ""
+    for _, name in ipairs(view.varying) do
+      local value = row.flat[name]
+      rows[i]["param " .. name] = type(value) == "table" and text.value(value) or value
+    end
+  end
+  local function add_results()
+    columns[#columns + 1] = { key = "n", title = "seeds" }
+    columns[#columns + 1] = { key = "last", spread = "last_std", title = "last " .. view.metric }
+    columns[#columns + 1] = { key = "best", spread = "best_std", title = "best " .. view.metric }
+    columns[#columns + 1] = any_states and { key = "states", title = "notes" } or nil
+  end
+  for _, name in ipairs(view.varying) do
+    columns[#columns + 1] = { key = "param " .. name, title = name,
+      format = function(value) return value == nil and "" or text.value(value) end }
+  end
+  add_results()
+  local result = tables.new(rows, columns)
+  local first_line = result:text():match("[^\n]*\n([^\n]*)")
+  if options.width and text.width(first_line) > options.width then
+    columns = { { key = "rank", title = "#" }, { key = "label", title = "configuration" } }
+    add_results()
+    result = tables.new(rows, columns)
+  end
+  return result
+end
+
+--- Every epoch of every trial: one row each, parameters and metrics in columns.
+---@param view table
+---@return string[] header
+---@return any[][] rows
+function M.epochs(view)
+  local metrics, header = {}, { "configuration", "trial", "seed", "state" }
+  local ordered = table.move(view.rows, 1, #view.rows, 1, {})
+  table.sort(ordered, function(a, b) return a.order < b.order end)
+  for _, row in ipairs(ordered) do
+    for _, trial in ipairs(row.config.trials or {}) do
+      for _, epoch in ipairs(trial.epochs or {}) do
+        for name in pairs(epoch) do
+          metrics[name] = true
+        end
+      end
+    end
+  end
+  metrics.epoch, metrics.seconds = nil, nil -- the clock is no result
+  local names = text.keys(metrics)
+  for _, list in ipairs { view.varying, { "epoch" }, names } do
+    table.move(list, 1, #list, #header + 1, header)
+  end
+  local rows = {}
+  for _, row in ipairs(ordered) do
+    for t, trial in ipairs(row.config.trials or {}) do
+      for e, epoch in ipairs(trial.epochs or {}) do
+        local line = { row.order, trial.number or t, trial.seed, trial.state }
+        local at = 4
+        for _, name in ipairs(view.varying) do
+          at = at + 1
+          line[at] = row.flat[name]
+        end
+        line[at + 1] = epoch.epoch or e
+        for i, name in ipairs(names) do
+          line[at + 1 + i] = epoch[name]
+        end
+        rows[#rows + 1] = line
+      end
+    end
+  end
+  return header, rows
+end
+
+--- Is the best setting better than the others? Paired over the seeds both have, by t-test, with
+--- Holm's correction for all comparisons.
+---@param view table
+---@return table[]? comparisons {row, mean, low, high, p, adjusted, n}, in rank order; nil with fewer
+---than three shared seeds everywhere or fewer than two settings
+function M.compare(view)
+  local winner = view.rows[1]
+  if not winner or winner.best ~= winner.best then
+    return nil
+  end
+  local ours, results, p = values_by_seed(winner.config, view.objective), {}, {}
+  for i = 2, #view.rows do
+    local theirs = values_by_seed(view.rows[i].config, view.objective)
+    local a, b = {}, {}
+    for _, seed in ipairs(text.keys(ours)) do
+      if theirs[seed] then
+        a[#a + 1], b[#b + 1] = ours[seed], theirs[seed]
+      end
+    end
+    local test = #a >= 3 and stats.paired_t_test(a, b)
+    if test and test.p == test.p then
+      test.row = view.rows[i]
+      results[#results + 1] = test
+      p[#p + 1] = test.p
+    end
+  end
+  for i, adjusted in ipairs(stats.holm(p)) do
+    results[i].adjusted = adjusted
+  end
+  return #results > 0 and results or nil
+end
+
+--- The comparison with the runner-up in a sentence, or nil.
+---@param view table
+---@return string?
+function M.verdict(view)
+  local results = M.compare(view)
+  local test = results and results[1]
+  if not test or test.row ~= view.rows[2] then
+    return nil
+  end
+  local decimals = text.decimals({ test.mean }, { (test.high - test.low) / 4 })
+  return ("#1 against #2 over %d shared seeds: difference of best %s %s (95 %% interval %s to %s "
+    .. "for this pair alone), p = %.2g after Holm's correction for %d comparison%s: %s"):format(
+    test.n, view.metric, text.number(test.mean, decimals), text.number(test.low, decimals),
+    text.number(test.high, decimals), test.adjusted, #results, #results == 1 and "" or "s",
+    test.adjusted < 0.05 and "a real difference at the 5 % level."
+      or "these seeds do not tell them apart.")
+end
+
+--- Learning curves of the best settings, with a band over seeds; the others grey.
+---@param view table
+---@param top integer how many in colour
+---@param metrics string[]? without "val_"; default loss and the objective
+---@return table spec for report.plot, without file
+function M.curves(view, top, metrics)
+  local groups = {}
+  local hidden = math.max(0, #view.rows - top)
+  for i, row in ipairs(view.rows) do
+    local name = "#" .. row.rank .. "  " .. row.label
+    if i > top then
+      name = hidden == 1 and "the other one" or ("the %d others"):format(hidden)
+    end
+    groups[i] = { name = name, muted = i > top, histories = row.config.trials or {} }
+  end
+  if not metrics then
+    local wanted = view.metric:gsub("^val_", "")
+    metrics = wanted == "loss" and { "loss" } or { "loss", wanted }
+  end
+  local present = {}
+  for _, metric in ipairs(metrics) do
+    for _, row in ipairs(view.rows) do
+      local trials = row.config.trials or {}
+      if #curves.band(trials, metric).x + #curves.band(trials, "val_" .. metric).x > 0 then
+        present[#present + 1] = metric
+        break
+      end
+    end
+  end
+  if #present == 0 then
+    return nil
+  end
+  local spec = curves.spec(groups, { metrics = present,
+    title = view.name .. ": mean over seeds, band from lowest to highest" })
+  spec.size = #present == 1 and { 860, 460 } or { 560, 420 }
+  return spec
+end
+
+-- Numbers go on a number line, everything else on places 1, 2, ... in order of appearance.
+local function parameter_scale(view, name)
+  local numeric, positive, low, high, places, labels = true, true, math.huge, -math.huge, {}, {}
+  local ordered = table.move(view.rows, 1, #view.rows, 1, {})
+  table.sort(ordered, function(a, b) return a.order < b.order end)
+  for _, row in ipairs(ordered) do
+    local value = row.flat[name]
+    if value ~= nil and not places[text.value(value)] then
+      labels[#labels + 1] = text.value(value)
+      places[labels[#labels]] = #labels
+    end
+    if type(value) == "number" then
+      positive = positive and value > 0
+      low, high = math.min(low, value), math.max(high, value)
+    elseif value ~= nil then
+      numeric = false
+    end
+  end
+  return { numeric = numeric, log = numeric and positive and high / low >= 8, places = places, labels = labels }
+end
+
+local function parameter_panel(view, name)
+  local scale = parameter_scale(view, name)
+  local xs, ys, lists, order, count = {}, {}, {}, {}, 0
+  for _, row in ipairs(view.rows) do
+    local value = row.flat[name]
+    if value ~= nil and plot.finite(row.best) then
+      local x = scale.numeric and value or scale.places[text.value(value)]
+      if not lists[x] then
+        lists[x] = {}
+        order[#order + 1] = x
+      end
+      table.insert(lists[x], row.best)
+      count = count + 1
+      -- Beside one another where values coincide, so that dots can be counted.
+      local shift = scale.numeric and 0 or ((#lists[x] * 5) % 9 - 4) * 0.05
+      xs[count], ys[count] = x + shift, row.best
+    end
+  end
+  local series = { { name = "one setting (mean over its seeds)", x = xs, y = ys, style = "points", color = 1 } }
+  if #order <= math.max(2, count / 1.5) then
+    table.sort(order)
+    local means = {}
+    for i, x in ipairs(order) do
+      means[i] = stats.mean(lists[x])
+    end
+    table.insert(series, 1, { name = "mean of the settings with this value", x = order, y = means, color = 2,
+      size = 1.3, style = scale.numeric and "linepoints" or "points", width = 1.5, marker = 9 })
+  end
+  local x = { label = name, log = scale.log, tics = not scale.numeric and scale.labels or nil }
+  if scale.numeric and #order <= 6 then -- few values: mark exactly these
+    x.tics = {}
+    for i, value in ipairs(order) do
+      x.tics[i] = { value, text.value(value) }
+    end
+  end
+  return { x = x, y = { label = "best " .. view.metric }, series = series }
+end
+
+--- How each parameter bears on the result: one small plot for each that varies.
+---@param view table
+---@return table? spec for report.plot; nil when nothing varies or nothing was measured
+function M.parameters(view)
+  local panels, measured = {}, false
+  for i, name in ipairs(view.varying) do
+    panels[i] = parameter_panel(view, name)
+    measured = measured or #panels[i].series[#panels[i].series].x > 0
+  end
+  if #panels == 0 or not measured then
+    return nil
+  end
+  return { title = view.name .. ": effect of each parameter", panels = panels,
+    columns = math.min(3, #panels), size = { #panels == 1 and 640 or 440, 330 } }
+end
+
+return M
