@@ -42,8 +42,7 @@ function M.sorted_keys(t)
 end
 
 local function quote(text)
-  local quoted = ("%q"):format(text):gsub("\\\n", "\\n"):gsub("\r", "\\r"):gsub("\0", "\\0")
-  return (quoted:gsub("[\1-\8\11\12\14-\31\127]", function(c) return ("\\x%02x"):format(c:byte()) end))
+  return (("%q"):format(text):gsub("\\\n", "\\n"))
 end
 
 local format_value

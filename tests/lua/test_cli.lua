@@ -90,7 +90,8 @@ f()]])
   ["an error object that is no string is described"] = function()
     local _, err = testing.sh("{nnrun} " .. script "error {}")
     testing.contains(err, "(error object is a table value)")
-    local _, text = testing.sh("{nnrun} " .. script "error(setmetatable({}, {__tostring = function() return 'mine' end}))")
+    local _, text = testing.sh("{nnrun} "
+      .. script "error(setmetatable({}, {__tostring = function() return 'mine' end}))")
     testing.matches(text, ": mine\n$")
   end,
   ["Ctrl-C in a running script ends it with status 130"] = function()
@@ -102,7 +103,8 @@ f()]])
   end,
   ["modules beside the script are found from any folder"] = function()
     testing.write(folder .. "/beside.lua", "return 'found ' .. ...")
-    testing.equal(testing.sh("cd / && {nnrun} " .. script "print(require 'beside')"):match("^found beside"), "found beside")
+    local out = testing.sh("cd / && {nnrun} " .. script "print((require 'beside'))")
+    testing.equal(out, "found beside\n")
   end,
   ["LUA_INIT runs first, and -E ignores it"] = function()
     testing.equal(testing.sh "LUA_INIT='io.write(1)' {nnrun} -e 'print(2)'", "12\n")
@@ -114,9 +116,62 @@ f()]])
     testing.equal({ quiet, loud }, { "", "Lua warning: x\n" })
   end,
   ["no global is added to those of Lua"] = function()
-    local out = testing.sh "{nnrun} -e 'local t = {} for k in pairs(_G) do t[#t+1] = k end table.sort(t) print(table.concat(t, \" \"))'"
+    local out = testing.sh("{nnrun} " .. script [[
+      local names = {}
+      for name in pairs(_G) do
+        names[#names + 1] = name
+      end
+      table.sort(names)
+      print(table.concat(names, " "))]])
     testing.equal(out, "_G _VERSION arg assert collectgarbage coroutine debug dofile error getmetatable io ipairs "
       .. "load loadfile math next os package pairs pcall print rawequal rawget rawlen rawset require select "
       .. "setmetatable string table tonumber tostring type utf8 warn xpcall\n")
+  end,
+  ["what -e does to arg reaches the script"] = function()
+    testing.equal(testing.sh("{nnrun} -e 'arg[1] = 100' -", "print(...)"), "100\n")
+    local _, err, status = testing.sh("{nnrun} -e 'arg = 1' -", "")
+    testing.contains(err, "'arg' is not a table")
+    testing.equal(status, 1)
+  end,
+  ["LUA_PATH and LUA_CPATH are honoured, ;; stands for the default"] = function()
+    local name = script "print(package.path) print(package.cpath)"
+    local plain = testing.sh("{nnrun} -E " .. name)
+    testing.equal(testing.sh("LUA_PATH=x LUA_CPATH=y {nnrun} " .. name), "x\ny\n")
+    testing.equal(testing.sh("LUA_PATH='a;;b' {nnrun} " .. name):match("[^\n]+"),
+      "a;" .. plain:match("[^\n]+") .. ";b")
+    testing.equal(testing.sh("LUA_PATH=x LUA_PATH_5_4=z LUA_CPATH=y {nnrun} " .. name), "z\ny\n")
+    testing.equal(testing.sh("LUA_PATH=x {nnrun} -E " .. name), plain)
+  end,
+  ["LUA_INIT sees arg, names a file with @, and its errors name it"] = function()
+    testing.equal(testing.sh("LUA_INIT='X = arg[1]' {nnrun} " .. script "print(X)" .. " 3.2"), "3.2\n")
+    testing.equal(testing.sh("LUA_INIT=@" .. script "io.write 'init '" .. " {nnrun} -e 'print(1)'"), "init 1\n")
+    local _, err, status = testing.sh "LUA_INIT='error [[msg]]' {nnrun} -e 'print(1)'"
+    testing.contains(err, "LUA_INIT:1: msg")
+    testing.equal(status, 1)
+  end,
+  ["files are flushed, variables closed and finalizers run at the end"] = function()
+    testing.sh("{nnrun} " .. script(("io.output(%q) io.write 'text'"):format(folder .. "/left-open")))
+    testing.equal(testing.read(folder .. "/left-open"), "text")
+    testing.equal(testing.sh("{nnrun} " .. script [[
+      setmetatable({}, { __gc = function() print "collected" end })
+      local x <close> = setmetatable({}, { __close = function() print "closed" end })
+      if arg[1] then os.exit(true, true) end]] .. " exit"), "closed\ncollected\n")
+  end,
+  ["an error in a finalizer at the end is a warning"] = function()
+    local name = script "setmetatable({}, { __gc = function() error 'late' end })"
+    local _, err, status = testing.sh("{nnrun} -W " .. name)
+    testing.matches(err, "Lua warning: .*late")
+    testing.equal(status, 0)
+  end,
+  ["a script can catch Ctrl-C and go on"] = function()
+    local name = script "pcall(function() print(12) io.stdout:flush() while true do end end) print(42)"
+    local _, _, status = testing.sh("{nnrun} " .. name .. " >" .. folder .. "/caught & pid=$!\n"
+      .. "while [ ! -s " .. folder .. "/caught ]; do sleep 0.02; done\nkill -INT $pid\nwait $pid")
+    testing.equal(testing.read(folder .. "/caught"), "12\n42\n")
+    testing.equal(status, 0)
+  end,
+  ["a first line that is a comment counts as a line"] = function()
+    testing.equal(testing.sh("{nnrun} " .. script "# comment\nprint(debug.getinfo(1).currentline)"), "2\n")
+    testing.equal(testing.sh("{nnrun} " .. script "#only this, without an end of line"), "")
   end,
 }

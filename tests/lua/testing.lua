@@ -241,7 +241,11 @@ function M.program()
   while arg[i - 1] do
     i = i - 1
   end
-  return M.quote(arg[i])
+  local path = arg[i]
+  if path:find("/", 1, true) and path:sub(1, 1) ~= "/" then -- tests may change the folder
+    path = os.getenv("PWD") .. "/" .. path
+  end
+  return M.quote(path)
 end
 
 --- Run a shell command; `{nnrun}` stands for the program under test. Returns its standard output,
