@@ -9,10 +9,15 @@ mapfile -t c_files < <(git ls-files -co --exclude-standard '*.c' '*.h')
 clang-format --dry-run -Werror "${c_files[@]}" || status=1
 
 # Kernels are looked at as compiled for float32 and the baseline instruction set.
-# shellcheck disable=SC2086
+tidy_some() {
+  # shellcheck disable=SC2086
+  clang-tidy --quiet "$@" -- -std=gnu11 -D_GNU_SOURCE $FLAGS -DREAL_F32 -DISA=base 2>&1 |
+    grep -vE '^[0-9]+ warnings?( and [0-9]+ errors?)? (generated|treated)|^Suppressed|^Use -header'
+  return "${PIPESTATUS[0]}"
+}
+export -f tidy_some
 printf '%s\n' "${c_files[@]}" | grep -E '^(core|bindings)/.*\.c$' |
-  xargs -P "${JOBS:-2}" -n 4 clang-tidy --quiet -- -std=gnu11 -D_GNU_SOURCE $FLAGS -DREAL_F32 \
-    -DISA=base 2> >(grep -vE '^[0-9]+ warnings? (generated|and)|^Suppressed|^Use -header' >&2) || status=1
+  xargs -P "${JOBS:-2}" -n 4 bash -c 'tidy_some "$@"' tidy || status=1
 
 luacheck --no-color -q scripts experiments tests || status=1
 
