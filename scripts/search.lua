@@ -1,0 +1,16 @@
+--- Search: spaces of settings, samplers, and sweeps that train many models side by side.
+local space = require "search.space"
+local sweep = require "search.sweep"
+
+local M = {
+  float = space.float,
+  int = space.int,
+  choice = space.choice,
+  ordered = space.ordered,
+  bool = space.bool,
+  fixed = space.fixed,
+  space = space.new,
+  sweep = sweep.sweep,
+}
+
+return M

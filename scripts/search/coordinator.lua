@@ -1,0 +1,314 @@
+--- The coordinator's loop: hands trials to workers in the order of their numbers, records what they
+--- send, replaces workers that end, and stops in good order when asked to.
+local proc = require "core.proc"
+
+local M = {}
+
+local GRACE = 8          -- seconds that trials may still take after Ctrl-C
+local KILL_AFTER = 1     -- seconds from SIGABRT (which reports the script line) to SIGKILL
+local LAST_WORDS = 2000  -- bytes of output kept for the message of a crashed trial
+local SAME_FAILURES = 4  -- so many first trials failing alike end the sweep
+
+local Loop = {}
+Loop.__index = Loop
+
+-- ---- trials ----
+
+-- The next trial to run, or nil. Trials count on; those that are done are passed over.
+local function next_trial(self)
+  while self.next <= self.total do
+    local number = self.next
+    local trial = self.trials[number]
+    if not trial or not trial.state then
+      local config = (number - 1) // self.plan.seeds + 1
+      local params = self.params_of(config)
+      if not params then
+        self.total = number - 1
+        self.progress.setup.total = self.total
+        return nil
+      end
+      trial = trial or {}
+      local part = (number - 1) % self.plan.seeds + 1
+      trial.number, trial.config, trial["repeat"] = number, config, part
+      trial.params, trial.seed = params, self.plan.seed_of(part)
+      self.trials[number] = trial
+      self.next = number + 1
+      return trial
+    end
+    self.next = number + 1
+  end
+end
+
+local function label(self, trial)
+  return self.plan.label(trial.params)
+end
+
+local function note_best(self, trial)
+  local value = trial[self.plan.select]
+  if trial.state == "finished" and self.plan.goal:better(value, self.best and self.best.value) then
+    self.best = { value = value, label = label(self, trial) }
+  end
+end
+
+-- The message all of the first trials failed with, if they did.
+local function same_failure(self)
+  local first = self.trials[1]
+  for number = 1, SAME_FAILURES do
+    local trial = self.trials[number]
+    if not trial or trial.state ~= "failed" or trial.message ~= first.message then
+      return nil
+    end
+  end
+  return first.message or first.reason
+end
+
+local function finish(self, slot, result)
+  local worker = self.slots[slot]
+  local trial = worker.trial
+  worker.trial = nil
+  self.running = self.running - 1
+  result.seconds = proc.now() - worker.begun
+  result.output = table.concat(worker.output)
+  self.record:finish(trial, result)
+  for _, name in ipairs { "state", "last", "best", "best_epoch", "reason", "message", "line",
+    "signal" } do
+    trial[name] = result[name]
+  end
+  note_best(self, trial)
+  self.progress:finished(slot, trial, result, self.best)
+  if trial.state == "failed" and trial.number <= SAME_FAILURES then
+    self.hopeless = same_failure(self)
+  end
+end
+
+-- ---- workers ----
+
+-- Give an idle worker its next trial, or let it go.
+local function assign(self, slot)
+  local worker = self.slots[slot]
+  local trial = not self.stopping and not self.hopeless and next_trial(self)
+  if not trial then
+    worker.leaving = true
+    self.crew:dismiss(slot)
+    return
+  end
+  worker.trial, worker.begun, worker.output, worker.size = trial, proc.now(), {}, 0
+  worker.epochs, worker.crash, worker.exit, worker.late = 0, nil, nil, nil
+  self.running = self.running + 1
+  self.record:start(trial, slot)
+  self.progress:started(slot, trial)
+  -- A worker that cannot hear any more is about to be reported as ended.
+  self.crew:send(slot, {
+    number = trial.number, config = trial.config, ["repeat"] = trial["repeat"],
+    params = trial.params, seed = trial.seed,
+  })
+end
+
+local function hire(self, slot)
+  local fine, message = self.crew:spawn(slot)
+  if not fine then
+    error(message, 0)
+  end
+  self.slots[slot] = { output = {}, size = 0 }
+  assign(self, slot)
+end
+
+-- The last lines a worker printed, for the message of a trial that did not end by itself.
+local function last_words(worker)
+  local text = table.concat(worker.output):sub(-LAST_WORDS):gsub("%s+$", "")
+  return text ~= "" and "; last output: " .. text:match("[^\n]*\n?[^\n]*\n?[^\n]*$") or ""
+end
+
+-- Why a trial ended with its process.
+local function death_of(self, worker, death)
+  local result = {
+    state = "failed", epochs = worker.epochs, line = worker.crash, rss_kb = death.rss_kb,
+    signal = death.signal,
+  }
+  if worker.late then
+    result.reason = "time-out"
+    result.message = ("no result within %g s"):format(self.plan.timeout)
+  elseif worker.exit then
+    result.reason, result.line = "exit", worker.exit.line
+    result.message = ("run called os.exit(%s)"):format(worker.exit.code)
+  elseif death.signal then
+    result.reason = "signal"
+    result.message = ("the worker was killed by %s"):format(death.signal)
+    if death.signal == "SIGKILL" then
+      result.message = result.message .. " (out of memory, or by someone)"
+    end
+  else
+    result.reason = "exit"
+    result.message = ("the worker ended with status %d"):format(death.code)
+  end
+  if result.line and result.line ~= "" then
+    result.message = result.line .. ": " .. result.message
+  else
+    result.line = nil
+  end
+  result.message = result.message .. last_words(worker)
+  return result
+end
+
+-- ---- events ----
+
+local on = {}
+
+function on.message(self, slot, value)
+  local worker = self.slots[slot]
+  local trial = worker.trial
+  if value == nil then -- not a message: the worker is damaged
+    self.crew:kill(slot, "SIGKILL")
+  elseif not trial then
+    return
+  elseif value.kind == "report" then
+    worker.epochs = worker.epochs + 1
+    self.record:metrics(trial, value.epoch, value.metrics)
+    self.progress:reported(slot, value.epoch, value.metrics)
+  elseif value.kind == "exit" then
+    worker.exit = value
+  elseif value.kind == "done" then
+    finish(self, slot, value)
+    if value.reason == "error" then
+      worker.leaving = true -- it ends by itself; a clean one takes its place
+    else
+      assign(self, slot)
+    end
+  end
+end
+
+function on.output(self, slot, text)
+  local worker = self.slots[slot]
+  worker.output[#worker.output + 1] = text
+  if self.plan.quiet or not worker.trial then
+    return
+  end
+  for line in text:gmatch("[^\n]+") do
+    self.progress:say(("[trial %d] %s"):format(worker.trial.number, line))
+  end
+end
+
+function on.crash(self, slot, line)
+  self.slots[slot].crash = line
+end
+
+function on.exit(self, slot, death)
+  local worker = self.slots[slot]
+  if worker.trial then
+    finish(self, slot, death_of(self, worker, death))
+  end
+  self.slots[slot] = nil
+  if not self.stopping and not self.hopeless and self.next <= self.total then
+    hire(self, slot)
+  end
+end
+
+function on.refused(self, slot, reason)
+  local worker = self.slots[slot]
+  self.slots[slot] = nil
+  if worker.trial then -- not tried at all: it stays to be run
+    self.running = self.running - 1
+    self.next = math.min(self.next, worker.trial.number)
+  end
+  if not next(self.slots) then
+    error(("no worker process can be started: %s"):format(reason), 0)
+  end
+  self.progress:say(("worker %d cannot be started: %s"):format(slot, reason))
+end
+
+function on.signal(self, _, name)
+  self.record:event(nil, "signal", name)
+  if self.stopping then
+    self.deadline = proc.now()
+    return
+  end
+  self.stopping, self.deadline = name, proc.now() + GRACE
+  self.progress:say(("%s: finishing %d running trial%s, at most %d s (again: stop at once)")
+    :format(name == "SIGINT" and "interrupted" or "terminated", self.running,
+      self.running == 1 and "" or "s", GRACE))
+end
+
+function on.lost()
+  error("the process that starts workers is gone; run the same command again to continue", 0)
+end
+
+function on.timeout()
+end
+
+-- ---- time ----
+
+-- End trials that take too long, politely first: SIGABRT lets the worker name its line.
+local function watch_time(self)
+  local limit, now = self.plan.timeout, proc.now()
+  local wait
+  for slot, worker in pairs(self.slots) do -- in any order: each is judged alone
+    if limit and worker.trial then
+      local due = worker.late and worker.late + KILL_AFTER or worker.begun + limit
+      if due > now then
+        wait = math.min(wait or due - now, due - now)
+      elseif not worker.late then
+        worker.late, wait = now, math.min(wait or KILL_AFTER, KILL_AFTER)
+        self.record:event(worker.trial.id, "time-out", ("after %g s"):format(limit))
+        self.crew:kill(slot, "SIGABRT")
+      else
+        self.crew:kill(slot, "SIGKILL")
+      end
+    end
+  end
+  return wait
+end
+
+local function shortest(a, b)
+  return a and b and math.min(a, b) or a or b
+end
+
+local function wait_time(self)
+  local wait = shortest(self.record:due(), self.progress:due())
+  wait = shortest(wait, watch_time(self))
+  if self.deadline then
+    wait = shortest(wait, math.max(0, self.deadline - proc.now()))
+  end
+  return wait or -1
+end
+
+--- Run all trials that are not done.
+---@param crew userdata from core.proc.start
+---@param plan table total, workers, seeds, seed_of, label, goal, select, timeout, quiet, params_of
+---@param trials table<integer, table> by number: those with a state are done; filled in here
+---@param record table
+---@param progress table
+---@return {stopped: string?, hopeless: string?, total: integer}
+function M.run(crew, plan, trials, record, progress)
+  local self = setmetatable({
+    crew = crew, plan = plan, trials = trials, record = record, progress = progress,
+    total = plan.total, next = 1, running = 0, slots = {}, params_of = plan.params_of,
+  }, Loop)
+  for number = 1, self.total do
+    if trials[number] and trials[number].state then
+      note_best(self, trials[number])
+    end
+  end
+  progress.best = self.best
+  self.hopeless = same_failure(self)
+  for slot = 1, math.min(plan.workers, self.total) do
+    if not self.hopeless and self.next <= self.total then
+      hire(self, slot)
+    end
+  end
+  progress:tick()
+  while self.running > 0 or (next(self.slots) and not self.stopping) do
+    local kind, slot, value = crew:next(wait_time(self))
+    if not kind then
+      error(slot, 0)
+    end
+    on[kind](self, slot, value)
+    record:commit()
+    progress:tick()
+    if self.deadline and proc.now() >= self.deadline then
+      break
+    end
+  end
+  return { stopped = self.stopping, hopeless = self.hopeless, total = self.total }
+end
+
+return M

@@ -1,0 +1,252 @@
+--- The written side of a sweep: which study of the store it is, what is done already, and every
+--- result as it comes. Only the coordinator writes, in transactions of at most BATCH seconds.
+local json = require "search.json"
+local proc = require "core.proc"
+local store = require "core.store"
+
+local M = {}
+
+local Record = { __name = "search.record" }
+Record.__index = Record
+
+local BATCH = 0.02         -- seconds results may wait for their commit
+local LONGEST_OUTPUT = 65536 -- bytes kept of what a trial prints, from its end
+
+-- A store that fails ends the sweep; what was committed remains.
+local function check(result, message)
+  if result == nil then
+    error(message, 0)
+  end
+  return result
+end
+
+--- Hash of a text.
+M.hash = store.sha256
+
+local function read_file(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("a")
+  if file then
+    file:close()
+  end
+  return text
+end
+
+--- The files a sweep consists of: the script, the file of `run`, and required modules.
+---@param run function
+---@return table[] files sorted list of {path, sha256, text}
+---@return string script the path of the script
+function M.files(run)
+  local texts = {}
+  local function add(path)
+    if path and not texts[path] then
+      texts[path] = read_file(path)
+    end
+  end
+  local script = rawget(_G, "arg") and arg[0]
+  if type(script) == "string" then
+    add(script)
+  end
+  local source = debug.getinfo(run, "S").source
+  if source:sub(1, 1) == "@" then
+    add(source:sub(2))
+  else
+    texts[debug.getinfo(run, "S").short_src] = source
+  end
+  for name in pairs(package.loaded) do
+    if not package.preload[name] then
+      add(package.searchpath(name, package.path))
+    end
+  end
+  local files = {}
+  for path, text in pairs(texts) do
+    files[#files + 1] = { path = path, sha256 = store.sha256(text), text = text }
+  end
+  table.sort(files, function(a, b) return a.path < b.path end)
+  return files, type(script) == "string" and script or source:sub(2)
+end
+
+--- The parts a study's results depend on, by name, each as a hash or short text.
+local function parts_of(plan)
+  local hashes = {}
+  for i, file in ipairs(plan.files) do
+    hashes[i] = file.sha256
+  end
+  table.sort(hashes) -- by content: a script may be called by another path
+  local data = {}
+  for i, set in ipairs(plan.data) do
+    data[i] = set.sha256
+  end
+  return {
+    script = store.sha256(table.concat(hashes, " ")),
+    data = store.sha256(table.concat(data, " ")),
+    space = store.sha256(plan.space_text),
+    sampler = plan.sampler,
+    objective = plan.objective .. " " .. plan.select,
+    seed = plan.seed,
+    seeds = plan.seeds,
+    threads = plan.threads,
+  }
+end
+
+local PARTS = { "script", "data", "space", "sampler", "objective", "seed", "seeds", "threads" }
+
+-- What differs between a recorded study and this sweep: "the script and the space".
+local function changes(recorded, parts)
+  local old = json.decode(recorded.settings)
+  local names = {}
+  for _, name in ipairs(PARTS) do
+    if old[name] ~= parts[name] then
+      names[#names + 1] = "the " .. name
+    end
+  end
+  return #names > 0 and table.concat(names, ", ") or nil
+end
+
+local function add_study(self, plan, version, parts)
+  self.id = check(self.store:run("study_add", plan.name, version, store.sha256(json.encode(parts)),
+    plan.script, plan.objective, plan.space_text, plan.sampler, json.encode(parts), plan.seed,
+    plan.seeds, plan.trials, plan.threads, proc.wall()))
+  self.version = version
+  for _, file in ipairs(plan.files) do
+    check(self.store:run("file_add", self.id, file.path, file.sha256, file.text))
+  end
+  for _, set in ipairs(plan.data) do
+    check(self.store:run("data_add", self.id, set.name, set.sha256, set.detail))
+  end
+end
+
+local function continue_study(self, study, plan, changed)
+  self.id, self.version = study.id, study.version
+  if changed then
+    self:event(nil, "continued", "although changed: " .. changed)
+  end
+  if plan.trials ~= study.trials then
+    check(self.store:run("study_set_trials", plan.trials, study.id))
+  end
+  self.done = check(self.store:rows("trial_list", study.id))
+end
+
+--- Open the store and find or begin the study.
+---@param plan table name, objective, select, space_text, sampler, seed, seeds, trials, threads,
+--- files, data, script, workers, arguments, engine; fresh and resume from the command line
+---@return table? record
+---@return string? message why the store cannot be used
+function M.open(plan)
+  local opened, message = store.open(plan.store, "write")
+  if not opened then
+    return nil, message
+  end
+  local self = setmetatable({
+    store = opened, path = plan.store, done = {}, names = {}, notes = {}, committed = proc.now(),
+  }, Record)
+  check(opened:begin())
+  local parts = parts_of(plan)
+  local study = check(opened:rows("study_latest", plan.name))[1]
+  local changed = study and changes(study, parts)
+  if study and not plan.fresh and (not changed or plan.resume) then
+    continue_study(self, study, plan, changed)
+  else
+    add_study(self, plan, study and study.version + 1 or 1, parts)
+    if changed and not plan.fresh then
+      self.notes[1] = ("%s changed since version %d of '%s': beginning version %d "
+        .. "(--resume continues version %d instead)"):format(changed:gsub("^t", "T"), study.version,
+        plan.name, self.version, study.version)
+    end
+  end
+  for _, row in ipairs(check(opened:rows("name_list"))) do
+    self.names[row.name] = row.id
+  end
+  local engine = plan.engine
+  self.session = check(opened:run("session_add", self.id, proc.wall(), proc.pid(), proc.hostname(),
+    plan.workers, plan.threads, engine.version, _VERSION, engine.kernel, engine.isa,
+    plan.arguments, nil))
+  check(opened:commit())
+  return self
+end
+
+--- Note that something happened that is no result.
+---@param trial integer? its row in the store
+---@param kind string
+---@param detail string?
+function Record:event(trial, kind, detail)
+  self:write("event_add", self.id, trial, proc.wall(), kind, detail)
+end
+
+--- Run a statement inside the current transaction.
+function Record:write(name, ...)
+  if not self.dirty then
+    check(self.store:begin())
+    self.dirty = true
+  end
+  return check(self.store:run(name, ...))
+end
+
+--- A trial has been given to a worker. `trial.id` is its row.
+function Record:start(trial, worker)
+  if trial.id then
+    self:write("trial_restart", proc.wall(), self.session, worker, trial.id)
+    self:write("metric_clear", trial.id)
+    self:write("output_clear", trial.id)
+  else
+    local params = json.encode(trial.params)
+    trial.id = self:write("trial_start", self.id, trial.number, trial.config, trial["repeat"],
+      store.sha256(params):sub(1, 16), params, trial.seed, proc.wall(), self.session, worker)
+  end
+end
+
+--- Metrics of one epoch.
+function Record:metrics(trial, epoch, metrics)
+  for name, value in pairs(metrics) do
+    local id = self.names[name]
+    if not id then
+      self:write("name_add", name)
+      for _, row in ipairs(check(self.store:rows("name_list"))) do
+        self.names[row.name] = row.id
+      end
+      id = self.names[name]
+    end
+    self:write("metric_add", trial.id, epoch, id, value + 0.0)
+  end
+end
+
+--- The end of a trial.
+---@param trial table
+---@param result table state, last, best, best_epoch, epochs, seconds, reason, message, line, signal,
+--- rss_kb, output
+function Record:finish(trial, result)
+  self:write("trial_finish", result.state, result.epochs, result.last, result.best,
+    result.best_epoch, result.seconds, result.reason, result.message, result.line, result.signal,
+    result.rss_kb, trial.id)
+  if result.output and result.output ~= "" then
+    self:write("output_set", trial.id, result.output:sub(-LONGEST_OUTPUT))
+  end
+end
+
+--- Seconds until the next commit is due, or nil when nothing waits for one.
+function Record:due()
+  return self.dirty and math.max(0, self.committed + BATCH - proc.now()) or nil
+end
+
+--- Commit when it is time, or at once.
+---@param now boolean?
+function Record:commit(now)
+  if self.dirty and (now or proc.now() - self.committed >= BATCH) then
+    check(self.store:commit())
+    self.dirty = false
+    self.committed = proc.now()
+  end
+end
+
+--- The end of this run of the program; closes the store.
+---@param outcome string
+function Record:close(outcome)
+  self:write("session_end", proc.wall(), outcome, self.session)
+  self:commit(true)
+  if self.path ~= ":memory:" then
+    check(self.store:close())
+    self.store = nil
+  end
+end
+
+return M

@@ -1,0 +1,284 @@
+--- A study: the trials of a sweep and what they say. Everything is in the order of trial numbers, and
+--- nothing depends on how many workers ran them or when.
+local store = require "core.store"
+local text = require "report.text"
+
+local M = {}
+
+---@class search.Study
+---@field name string
+---@field version integer
+---@field objective {direction: "max"|"min", metric: string}
+---@field select "last"|"best" which value of a trial ranks it
+---@field trials table[] in order of number: number, config, repeat, params, seed, state ("finished",
+--- "diverged", "failed"), last, best, best_epoch, value, message, epochs (list of rows of metrics)
+---@field configs table[] in order: number, params, label, seeds, trials, n (finished), last {mean,
+--- std}, best {mean, std}, status
+---@field exit_status integer 0, or 3 when trials failed
+local Study = { __name = "search.Study" }
+Study.__index = Study
+
+local NAN = 0 / 0
+local LONG_TABLE = 60 -- configurations; a longer table shows the best of them only
+local SHOWN = 20
+
+--- "hidden=64 lr=0.01": the parameters that vary, by name.
+---@param params table<string, any>
+---@param names string[]
+---@return string
+function M.label(params, names)
+  local words = {}
+  for _, name in ipairs(names) do
+    if params[name] ~= nil then
+      words[#words + 1] = ("%s=%s"):format(name, text.value(params[name]))
+    end
+  end
+  return #words > 0 and table.concat(words, " ") or "(nothing varies)"
+end
+
+-- Mean and sample standard deviation (n - 1); the spread of one value is NaN.
+local function summary(values)
+  local n, sum = #values, 0
+  if n == 0 then
+    return { mean = NAN, std = NAN }
+  end
+  for _, value in ipairs(values) do
+    sum = sum + value
+  end
+  local mean, squares = sum / n, 0
+  for _, value in ipairs(values) do
+    squares = squares + (value - mean) ^ 2
+  end
+  return { mean = mean, std = n > 1 and (squares / (n - 1)) ^ 0.5 or NAN }
+end
+
+-- "ok", or what went wrong how often: "1 diverged, 2 failed".
+local function status_of(trials)
+  local counts, words = {}, {}
+  for _, trial in ipairs(trials) do
+    counts[trial.state] = (counts[trial.state] or 0) + 1
+  end
+  for _, state in ipairs { "diverged", "failed", "running" } do
+    if counts[state] then
+      words[#words + 1] = counts[state] .. " " .. (state == "running" and "unfinished" or state)
+    end
+  end
+  return #words > 0 and table.concat(words, ", ") or "ok"
+end
+
+local function make_configs(study, names)
+  local configs, by_number = {}, {}
+  for _, trial in ipairs(study.trials) do
+    local config = by_number[trial.config]
+    if not config then
+      config = {
+        number = trial.config, params = trial.params, label = M.label(trial.params, names),
+        seeds = {}, trials = {},
+      }
+      by_number[trial.config] = config
+      configs[#configs + 1] = config
+    end
+    config.trials[#config.trials + 1] = trial
+    config.seeds[#config.seeds + 1] = trial.seed
+  end
+  for _, config in ipairs(configs) do
+    local last, best = {}, {}
+    for _, trial in ipairs(config.trials) do
+      if trial.state == "finished" then
+        last[#last + 1], best[#best + 1] = trial.last, trial.best
+      end
+    end
+    config.n = #last
+    config.last, config.best = summary(last), summary(best)
+    config.status = status_of(config.trials)
+  end
+  return configs
+end
+
+-- Fill in the epochs of all trials from the store, at the first question for any of them.
+local function load_epochs(study)
+  local file, message = study.store_handle, nil
+  if not file then
+    file, message = store.open(study.store, "read")
+  end
+  if not file then
+    error(message, 0)
+  end
+  local names, rows_of = {}, {}
+  for _, row in ipairs(assert(file:rows("name_list"))) do
+    names[row.id] = row.name
+  end
+  for _, row in ipairs(assert(file:rows("metric_of_study", study.id))) do
+    local rows = rows_of[row.number] or {}
+    rows_of[row.number] = rows
+    local current = rows[#rows]
+    if not current or current.epoch ~= row.epoch then
+      current = { epoch = row.epoch }
+      rows[#rows + 1] = current
+    end
+    current[names[row.name]] = row.value or NAN -- NaN is stored as NULL
+  end
+  if not study.store_handle then
+    file:close()
+  end
+  for _, trial in ipairs(study.trials) do
+    rawset(trial, "epochs", rows_of[trial.number] or {})
+  end
+end
+
+--- Make a study of its trials.
+---@param given {name: string, version: integer, id: integer, store: string, objective: table,
+--- select: string, trials: table[], names: string[], store_handle: userdata?}
+---@return search.Study
+function M.new(given)
+  local study = setmetatable(given, Study)
+  local lazy = {}
+  lazy.__index = function(trial, key)
+    if key == "epochs" then
+      load_epochs(study)
+      return rawget(trial, "epochs")
+    end
+  end
+  local failed = 0
+  for _, trial in ipairs(study.trials) do
+    trial.value = trial[study.select]
+    failed = failed + (trial.state == "failed" and 1 or 0)
+    setmetatable(trial, lazy)
+  end
+  study.failed = failed
+  study.exit_status = failed > 0 and 3 or 0
+  study.configs = make_configs(study, study.names)
+  return study
+end
+
+-- Better first: complete configurations before those with diverged or failed trials, then by mean,
+-- then by number.
+local function ranked(study)
+  local order = {}
+  for i, config in ipairs(study.configs) do
+    order[i] = config
+  end
+  local objective, select = study.objective, study.select
+  table.sort(order, function(a, b)
+    local whole_a, whole_b = a.n == #a.trials, b.n == #b.trials
+    if whole_a ~= whole_b then
+      return whole_a
+    end
+    local x, y = a[select].mean, b[select].mean
+    if objective:better(x, y) ~= objective:better(y, x) then
+      return objective:better(x, y)
+    end
+    return a.number < b.number
+  end)
+  return order
+end
+
+--- The configuration with the best mean over its seeds. One with a diverged or failed trial is taken
+--- only when there is no other.
+---@return {config: integer, params: table, label: string, trials: integer[], n: integer, mean: number,
+--- std: number}? best nil when no trial finished
+function Study:best()
+  local config = ranked(self)[1]
+  if not config or config.n == 0 then
+    return nil
+  end
+  local numbers = {}
+  for i, trial in ipairs(config.trials) do
+    numbers[i] = trial.number
+  end
+  return {
+    config = config.number, params = config.params, label = config.label, trials = numbers,
+    n = config.n, mean = config[self.select].mean, std = config[self.select].std,
+  }
+end
+
+local function row_of(config, names)
+  local row = {
+    config = config.number, seeds = #config.trials, n = config.n, label = config.label,
+    last = config.last.mean, last_std = config.last.std, best = config.best.mean,
+    best_std = config.best.std, status = config.status, params = config.params,
+  }
+  for _, name in ipairs(names) do
+    local value = config.params[name]
+    row["param." .. name] = type(value) == "table" and text.value(value) or value
+  end
+  return row
+end
+
+--- The results as a list of rows, one per configuration, in their order: config, label, params,
+--- seeds, n (finished), last and best (means) with last_std and best_std, status.
+---@return table[]
+function Study:table()
+  local rows = {}
+  for i, config in ipairs(self.configs) do
+    rows[i] = row_of(config, self.names)
+  end
+  return rows
+end
+
+--- The results as text: a line per configuration, the best marked with "*". Of many configurations
+--- only the best are listed, best first.
+---@return string
+function Study:text()
+  local order, note = self.configs, ""
+  if #order > LONG_TABLE then
+    order = ranked(self)
+    note = ("(the best %d of %d configurations)\n"):format(SHOWN, #order)
+  end
+  local best = self:best()
+  local rows = {}
+  for i = 1, math.min(#order, #order > LONG_TABLE and SHOWN or #order) do
+    rows[i] = row_of(order[i], self.names)
+    rows[i].mark = best and rows[i].config == best.config and "*" or ""
+  end
+  local columns = { { key = "mark", title = "" }, { key = "config", title = "config" } }
+  for _, name in ipairs(self.names) do
+    columns[#columns + 1] = { key = "param." .. name, title = name }
+  end
+  local metric = self.objective.metric
+  columns[#columns + 1] = { key = "n", title = "seeds" }
+  columns[#columns + 1] = { key = "last", title = "last " .. metric, spread = "last_std" }
+  columns[#columns + 1] = { key = "best", title = "best " .. metric, spread = "best_std" }
+  columns[#columns + 1] = { key = "status", title = "status" }
+  return require("report.table").new(rows, columns):text() .. note
+end
+
+Study.__tostring = Study.text
+
+--- The learning curves of one metric: for each configuration the mean and spread over its seeds at
+--- every epoch.
+---@param metric string? default the objective's
+---@return {config: integer, label: string, params: table, epoch: integer[], mean: number[],
+--- std: number[], n: integer[]}[]
+function Study:curves(metric)
+  metric = metric or self.objective.metric
+  local curves = {}
+  for i, config in ipairs(self.configs) do
+    local at, order = {}, {}
+    for _, trial in ipairs(config.trials) do
+      for _, row in ipairs(trial.epochs) do
+        local value = row[metric]
+        if value and not at[row.epoch] then
+          at[row.epoch] = {}
+          order[#order + 1] = row.epoch
+        end
+        if value and value == value then
+          table.insert(at[row.epoch], value)
+        end
+      end
+    end
+    table.sort(order)
+    local curve = {
+      config = config.number, label = config.label, params = config.params, epoch = order,
+      mean = {}, std = {}, n = {},
+    }
+    for k, epoch in ipairs(order) do
+      local both = summary(at[epoch])
+      curve.mean[k], curve.std[k], curve.n[k] = both.mean, both.std, #at[epoch]
+    end
+    curves[i] = curve
+  end
+  return curves
+end
+
+return M

@@ -1,0 +1,339 @@
+--- search.sweep: checks what was asked, forks the workers' template, opens the store, runs the trials.
+local args = require "search.args"
+local coordinator = require "search.coordinator"
+local json = require "search.json"
+local objectives = require "search.objective"
+local options = require "options"
+local proc = require "core.proc"
+local progress = require "search.progress"
+local random = require "core.random"
+local record = require "search.record"
+local samplers = require "search.samplers"
+local spaces = require "search.space"
+local studies = require "search.study"
+local worker = require "search.worker"
+
+local M = {}
+
+local EXIT = { usage = 2, failed = 3, SIGINT = 130, SIGTERM = 143 }
+local MAX_WORKERS = 512
+
+local function positive(help, more)
+  local row = { type = "integer", min = 1, help = help }
+  for key, value in pairs(more or {}) do
+    row[key] = value
+  end
+  return row
+end
+
+local function check_objective(text)
+  return not objectives.parse(text)
+    and ("must be \"max METRIC\" or \"min METRIC\", got %s"):format(options.show(text)) or nil
+end
+
+local function check_name(text)
+  return not text:find("^[%w_.-]+$")
+    and "must consist of letters, digits, '_', '-' and '.', got " .. options.show(text) or nil
+end
+
+local SPEC = {
+  name = { type = "string", required = true, check = check_name,
+    help = "of the study; also names its store" },
+  objective = { type = "string", required = true, check = check_objective,
+    help = "\"max val_accuracy\": what a good trial has" },
+  space = { type = "table", required = true, help = "name -> search.float(...), list, or constant" },
+  run = { type = "function", required = true,
+    help = "function(trial) that returns a history, a number, or a table of metrics" },
+  sampler = { type = "string|table|function",
+    help = "\"grid\", \"random\" or your own; default: grid if the space has one, else random" },
+  trials = positive("in all, repeats included; default: the whole grid"),
+  seeds = positive("repeats of each configuration", { default = 1, max = 10000 }),
+  seed = { type = "integer", default = 1, help = "what all random numbers follow from" },
+  constraint = { type = "function", help = "function(params): false for what must not be run" },
+  select = { type = "string", default = "best", choices = { "best", "last" },
+    help = "which epoch of a trial ranks it" },
+  workers = positive("trials trained at a time; default: all cores", { max = MAX_WORKERS }),
+  threads = positive("threads within one trial; results depend on it", { default = 1, max = 64 }),
+  timeout = { type = "number", above = 0, help = "seconds a trial may take" },
+  store = { type = "string", help = "file of the run store; default results/NAME.db" },
+  data = { type = "table", help = "data sets whose hashes are recorded; default: none" },
+  quiet = { type = "boolean", default = false, help = "no progress" },
+  table = { type = "boolean", default = true, help = "print the results at the end" },
+  fresh = { type = "boolean", default = false, help = "begin a new version of the study" },
+  resume = { type = "boolean", default = false, help = "continue although something changed" },
+  retry = { type = "boolean", default = false, help = "run failed trials again" },
+  arguments = { type = "table", help = "command line; default: arg, that of the script" },
+}
+
+-- In a worker a second sweep would fork its own: refuse.
+local in_worker = false
+
+local function usage(message)
+  io.stderr:write("nnrun: ", message, "\n")
+  os.exit(EXIT.usage, true)
+end
+
+-- The script's options with those of the command line on top, checked.
+local function read_options(given)
+  if type(given) ~= "table" then
+    options.fail("search.sweep: options must be a table, got %s", options.show(given))
+  end
+  local copy = {}
+  for key, value in pairs(given) do
+    copy[key] = value
+  end
+  local words = given.arguments or rawget(_G, "arg") or {}
+  local line, message = args.parse(words)
+  if not line then
+    usage(message)
+  end
+  for _, flag in ipairs { "fresh", "resume", "retry", "quiet" } do
+    copy[flag] = line[flag] or copy[flag]
+  end
+  if type(copy.space) == "table" then
+    copy.space = spaces.new(copy.space)
+    if #copy.space.names == 0 then
+      options.fail("search.sweep: the space is empty; give at least one parameter, e.g. "
+        .. "space = { lr = search.float(1e-4, 1e-1, { log = true }) }")
+    end
+    local done
+    done, message = args.apply(copy, line)
+    if not done then
+      usage(message)
+    end
+  end
+  local checked = options.check(copy, SPEC, "search.sweep")
+  if line.help then
+    io.stdout:write(args.help(checked, words[0] or "script.lua"))
+    os.exit(0, true)
+  end
+  return checked, words
+end
+
+local function data_of(sets)
+  local list = {}
+  for i, set in ipairs(sets or {}) do
+    local hash = type(set) == "string" and record.hash(set) or set.hash
+    if type(hash) == "function" then
+      hash = set:hash()
+    end
+    list[i] = {
+      name = type(set) == "table" and set.name or tostring(i), sha256 = tostring(hash),
+      detail = nil,
+    }
+    list[i].name = ("%d %s"):format(i, list[i].name)
+  end
+  return list
+end
+
+-- Facts about the engine that results depend on, for the record.
+local function engine_facts()
+  local facts = { version = "?", kernel = nil, isa = nil }
+  local found, engine = pcall(require, "core.engine")
+  if found and type(engine) == "table" and type(engine.facts) == "function" then
+    for key, value in pairs(engine.facts()) do
+      facts[key] = value
+    end
+  end
+  return facts
+end
+
+-- How many trials there are in all, by what is asked and what the sampler has.
+local function total_of(asked, sampler)
+  local all = sampler.count and sampler.count * asked.seeds
+  if not asked.trials and not all then
+    options.fail("search.sweep: sampler '%s' needs trials = N, the number of trials in all "
+      .. "(repeats included)", sampler.name)
+  end
+  return math.min(asked.trials or all, all or math.huge)
+end
+
+local function quote(word)
+  return word:find("^[%w_./=,:+-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+-- The command that continues this sweep.
+local function resume_command(words)
+  local parts = { quote(words[-1] or "nnrun"), quote(words[0] or "SCRIPT") }
+  for _, word in ipairs(words) do
+    if word ~= "--fresh" then
+      parts[#parts + 1] = quote(word)
+    end
+  end
+  return table.concat(parts, " ")
+end
+
+local function make_plan(asked, words)
+  local space = asked.space
+  local names = space:varying()
+  local function label(params)
+    return studies.label(params, names)
+  end
+  local problem = { space = space, seed = asked.seed, constraint = asked.constraint, label = label }
+  local sampler = samplers.make(asked.sampler, problem)
+  local files, script = record.files(asked.run)
+  local configs = {}
+  return {
+    name = asked.name, objective = asked.objective, goal = objectives.parse(asked.objective),
+    select = asked.select, space_text = json.encode(space:describe()), sampler = sampler.name,
+    names = names, label = label, seed = asked.seed, seeds = asked.seeds, trials = asked.trials,
+    threads = asked.threads, timeout = asked.timeout, quiet = asked.quiet, retry = asked.retry,
+    fresh = asked.fresh, resume = asked.resume, run = asked.run, files = files, script = script,
+    data = data_of(asked.data), engine = engine_facts(),
+    store = asked.store or ("results/%s.db"):format(asked.name),
+    workers = asked.workers or proc.cores(), total = total_of(asked, sampler),
+    arguments = table.concat(words, " "), command = resume_command(words), configs = configs,
+    -- Seeds are shared by all configurations, so that they can be compared in pairs.
+    seed_of = function(part)
+      return random.below(asked.seed, "trial", part, 1 << 31)
+    end,
+    params_of = function(config)
+      configs[config] = configs[config] or sampler.ask(config)
+      return configs[config]
+    end,
+  }
+end
+
+-- Trials the store knows: finished ones with their results, others with their row only.
+local function known_trials(rows, plan)
+  local trials = {}
+  for _, row in ipairs(rows) do
+    if row.number <= plan.total then
+      local trial = { id = row.id }
+      if row.state ~= "running" and not (plan.retry and row.state == "failed") then
+        for _, key in ipairs { "number", "config", "repeat", "seed", "state", "last", "best",
+          "best_epoch", "reason", "message", "line", "signal" } do
+          trial[key] = row[key]
+        end
+        plan.configs[row.config] = plan.configs[row.config] or json.decode(row.params)
+        trial.params = plan.configs[row.config]
+      end
+      trials[row.number] = trial
+    end
+  end
+  return trials
+end
+
+local function count(trials, total)
+  local done, failed = 0, 0
+  for number = 1, total do
+    local state = trials[number] and trials[number].state
+    done = done + (state and 1 or 0)
+    failed = failed + (state == "failed" and 1 or 0)
+  end
+  return done, failed
+end
+
+local function announce(plan, view, journal, done)
+  for _, note in ipairs(journal.notes) do
+    view:note(note)
+  end
+  local configs = (plan.total + plan.seeds - 1) // plan.seeds
+  view:note(("sweep '%s'%s: %d configuration%s x %d seed%s = %d trials, %d worker%s, store %s"):format(
+    plan.name, journal.version > 1 and " version " .. journal.version or "", configs,
+    configs == 1 and "" or "s", plan.seeds, plan.seeds == 1 and "" or "s", plan.total, plan.workers,
+    plan.workers == 1 and "" or "s", plan.store))
+  if done > 0 then
+    view:note(("%d of them are done already"):format(done))
+  end
+end
+
+-- The study as it stands, in trial order.
+local function make_study(plan, journal, trials, total)
+  local list = {}
+  for number = 1, total do
+    local trial = trials[number]
+    if trial and trial.state then
+      trial.id = nil
+      list[#list + 1] = trial
+    end
+  end
+  local script
+  for _, file in ipairs(plan.files) do
+    script = file.path == plan.script and file.text or script
+  end
+  return studies.new {
+    name = plan.name, version = journal.version, id = journal.id, store = plan.store,
+    store_handle = journal.store, objective = plan.goal, select = plan.select, names = plan.names,
+    trials = list, script = script,
+    info = {
+      script = plan.script, objective = plan.objective, sampler = plan.sampler, seed = plan.seed,
+      seeds = plan.seeds, threads = plan.threads, kernel = plan.engine.kernel,
+      isa = plan.engine.isa, store = plan.store,
+    },
+  }
+end
+
+-- Everything after the fork, in the coordinator. Returns the study or raises.
+local function coordinate(crew, plan, journal)
+  local trials = known_trials(journal.done, plan)
+  local done, failed = count(trials, plan.total)
+  local view = progress.new {
+    name = plan.name, total = plan.total, done = done, failed = failed, workers = plan.workers,
+    quiet = plan.quiet, objective = plan.goal, label = plan.label,
+  }
+  announce(plan, view, journal, done)
+  local begun = proc.now()
+  local fine, outcome = pcall(coordinator.run, crew, plan, trials, journal, view)
+  crew:close()
+  view:close()
+  if not fine then
+    pcall(journal.close, journal, "error: " .. tostring(outcome))
+    error(outcome, 0)
+  end
+  local finished
+  finished, failed = count(trials, outcome.total)
+  journal:close(outcome.stopped or outcome.hopeless and "hopeless" or "done")
+  view:note(("%d trial%s in %s%s"):format(finished - done, finished - done == 1 and "" or "s",
+    progress.duration(proc.now() - begun), failed > 0 and (", %d of %d failed"):format(failed,
+      outcome.total) or ""))
+  return make_study(plan, journal, trials, outcome.total), outcome
+end
+
+--- Train many models side by side, record all of it, and return what came out.
+---
+--- Every configuration of the space (or `trials` of them) is run on the same `seeds` seeds by worker
+--- processes; `run(trial)` trains one model from `trial.params` and `trial.seed` and returns its
+--- history (what fit returns), a number, or a table of metrics. Results do not depend on the number
+--- of workers. The same command again continues where it stopped. A trial that crashes is recorded
+--- as failed with its message, and the others go on. On the command line of the script: -j N,
+--- --trials N, --seed N, --seeds N, --set space.lr=0.01, --store FILE, --fresh, --help, ...
+--- Ends the program with status 130 when interrupted. Errors begin with the script's line.
+---@param given table name, objective, space, run; sampler, trials, seeds (1), seed (1), constraint,
+--- select ("best"), workers (all cores), threads (1), timeout (seconds), store, data, quiet, table
+---@return search.Study study
+function M.sweep(given)
+  if in_worker then
+    options.fail("search.sweep: a sweep cannot run inside a trial of another one")
+  end
+  local asked, words = read_options(given)
+  local plan = make_plan(asked, words)
+  collectgarbage() -- workers share what is left
+  local role, link = proc.start()
+  if not role then
+    options.fail("search.sweep: %s", link)
+  elseif role == "worker" then
+    in_worker = true
+    worker.serve(link, { run = plan.run, objective = plan.goal, threads = plan.threads })
+  end
+  local opened, journal, message = pcall(record.open, plan)
+  if not opened or not journal then
+    link:close()
+    options.fail("%s", opened and message or journal)
+  end
+  local study, outcome = coordinate(link, plan, journal)
+  if outcome.stopped then
+    io.stderr:write("finished trials are recorded; continue with:\n  ", plan.command, "\n")
+    os.exit(EXIT[outcome.stopped], true)
+  elseif outcome.hopeless then
+    options.fail("search.sweep: the first trials all failed the same way (--retry runs them again):\n%s",
+      outcome.hopeless)
+  end
+  if asked.table then
+    io.stdout:write(study:text())
+    io.stdout:flush()
+  end
+  return study
+end
+
+return M

@@ -1,0 +1,153 @@
+--- A worker process: takes trials from the coordinator, calls the script's `run`, sends back metrics
+--- as they come and the result. It ends when there are no more, or after a trial that raised: its
+--- successor starts from clean memory.
+---
+--- Messages out: {kind="report", epoch, metrics}, {kind="exit", code, line} before os.exit, and
+--- {kind="done", state, last, best, best_epoch, epochs, message, line, reason}.
+local M = {}
+
+local Trial = { __name = "search.trial" }
+Trial.__index = Trial
+
+local LONGEST_MESSAGE = 4000 -- bytes of an error with its traceback
+
+-- "file:line" of the innermost frame that belongs to the script.
+local function script_line()
+  local level = 2
+  while true do
+    local frame = debug.getinfo(level, "Sl")
+    if not frame then
+      return nil
+    elseif frame.currentline > 0 and frame.short_src:sub(1, 7) ~= "[nnrun]" then
+      return ("%s:%d"):format(frame.short_src, frame.currentline)
+    end
+    level = level + 1
+  end
+end
+
+--- Record metrics of one epoch (or step). Returns "stop" when the trial should end early.
+---@param epoch integer counts up; a repeated epoch adds to or replaces what was recorded
+---@param metrics table<string, number> values that are not numbers are left out
+---@return string? verdict
+function Trial:report(epoch, metrics)
+  local number = math.tointeger(epoch)
+  if not number then
+    error(("trial:report: epoch must be a whole number, got %s"):format(tostring(epoch)), 2)
+  elseif type(metrics) ~= "table" then
+    error(("trial:report: metrics must be a table of numbers, got a %s"):format(type(metrics)), 2)
+  end
+  local row = { epoch = number }
+  local sent = {}
+  for name, value in pairs(metrics) do
+    if type(value) == "number" and type(name) == "string" and name ~= "epoch" then
+      row[name] = value
+      sent[name] = value
+    end
+  end
+  self.rows[#self.rows + 1] = row
+  self.channel:send { kind = "report", epoch = number, metrics = sent }
+end
+
+-- Rows of metrics in what `run` returned, reported unless `fit` has done so already.
+local function take_result(trial, result)
+  local rows = result.epochs
+  if type(rows) ~= "table" then
+    rows = { result }
+  elseif #trial.rows > 0 then
+    return
+  end
+  for i, row in ipairs(rows) do
+    trial:report(math.tointeger(row.epoch) or #trial.rows + i, row)
+  end
+end
+
+-- The message that ends a trial whose `run` returned.
+local function conclude(trial, objective, result)
+  local done = { kind = "done", state = "finished" }
+  if type(result) == "number" then
+    done.last = result + 0.0
+    done.best = done.last
+    if #trial.rows == 0 then
+      trial:report(1, { [objective.metric] = done.last })
+    end
+  else
+    if type(result) == "table" then
+      take_result(trial, result)
+      done.message = type(result.message) == "string" and result.message or nil
+    end
+    done.last, done.best, done.best_epoch = objective:value_of(trial.rows)
+  end
+  done.epochs = #trial.rows
+  if type(result) == "table" and result.status == "diverged" then
+    done.state = "diverged"
+  elseif not done.last then
+    done.state, done.reason, done.message = "failed", "no value", objective:missing(trial.rows)
+  elseif done.last - done.last ~= 0 then -- NaN or infinite
+    done.state = "diverged"
+    done.message = done.message or ("%s is %s"):format(objective.metric,
+      done.last ~= done.last and "not a number (NaN)" or "infinite")
+  end
+  return done
+end
+
+local function on_error(message)
+  local line = script_line()
+  if type(message) ~= "string" then
+    message = (getmetatable(message) or {}).__tostring and tostring(message)
+      or ("(error object is a %s value)"):format(type(message))
+  end
+  local frames = {}
+  for frame in debug.traceback("", 2):gmatch("[^\n]+") do
+    if not frame:find("^\t%[nnrun%]") and not frame:find("^\t%[C%]") and frame:find("^\t") then
+      frames[#frames + 1] = frame
+    end
+  end
+  frames = table.concat(frames, "\n"):sub(1, LONGEST_MESSAGE)
+  return { message = message:sub(1, LONGEST_MESSAGE), line = line, frames = frames }
+end
+
+-- os.exit in `run` must not end the worker silently.
+local function watch_exit(channel)
+  local exit = os.exit
+  os.exit = function(code, ...) -- luacheck: ignore 122
+    local number = (code == nil or code == true) and 0 or code == false and 1 or code
+    channel:send { kind = "exit", code = number, line = script_line() }
+    return exit(code, ...)
+  end
+end
+
+--- Serve trials until there are no more. Does not return.
+---@param channel userdata from core.proc.start
+---@param spec {run: function, objective: table, threads: integer, prepare: function?}
+function M.serve(channel, spec)
+  watch_exit(channel)
+  while true do
+    local job = channel:receive()
+    if job == nil then
+      channel:exit(0)
+    end
+    local trial = setmetatable({
+      number = job.number, config = job.config, ["repeat"] = job["repeat"], params = job.params,
+      seed = job.seed, threads = spec.threads, rows = {}, channel = channel,
+    }, Trial)
+    math.randomseed(job.seed) -- the same for every configuration: they are compared in pairs
+    local fine, result = xpcall(spec.run, on_error, trial)
+    if fine then
+      fine, result = xpcall(conclude, on_error, trial, spec.objective, result)
+    end
+    if fine then
+      channel:send(result)
+    else
+      if type(result) ~= "table" then -- no memory for the handler
+        result = { message = tostring(result) }
+      end
+      channel:send {
+        kind = "done", state = "failed", reason = "error", message = result.message,
+        line = result.line, detail = result.frames, epochs = #trial.rows,
+      }
+      channel:exit(0)
+    end
+  end
+end
+
+return M
