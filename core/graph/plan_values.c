@@ -50,6 +50,15 @@ static void mark_needed(Plan *plan) {
   }
 }
 
+/* Does the op repeat something along the batch? Then its rows, too, can be made block by block. */
+static bool repeats_rows(const OpShape *call, int64_t batch) {
+  if (call->out.ndim == 0 || call->out.dims[0] != batch) return false;
+  for (int i = 0; i < call->inputs; i++)
+    if (call->shape[i] && call->shape[i]->ndim == call->out.ndim && call->shape[i]->dims[0] != 1)
+      return false;
+  return true;
+}
+
 /* The phase of one op's value, from those of its operands; false when blocks are impossible. */
 static bool place_in_phase(Plan *plan, Value *value) {
   bool batched[OP_MAX_INPUTS] = {false}, any = false, after = false;
@@ -67,9 +76,10 @@ static bool place_in_phase(Plan *plan, Value *value) {
   }
   if (any && after) return false;
   value->phase = after ? PHASE_AFTER : PHASE_ONCE;
-  if (!any) return true;
   const OpInfo *info = op_info(value->node->op);
   OpRows rows = info->rows ? info->rows(&call, batched) : OP_ROWS_MIX;
+  bool repeats = !after && rows == OP_ROWS_KEEP && repeats_rows(&call, plan->batch);
+  if (!any && !repeats) return true;
   if (rows == OP_ROWS_MIX) return false;
   value->phase = rows == OP_ROWS_KEEP ? PHASE_ROWS : PHASE_SUM;
   value->batched = rows == OP_ROWS_KEEP;
