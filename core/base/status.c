@@ -22,6 +22,7 @@ const char *status_name(Status status) {
   return (unsigned)status < NN_STATUS_COUNT ? names[status] : "UNKNOWN";
 }
 
+#undef err_set
 Status err_set(Err *err, Status status, const char *format, ...) {
   if (!err) return status;
   err->status = status;
