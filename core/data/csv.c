@@ -28,20 +28,20 @@ typedef struct Survey {
 } Survey;
 
 /* The texts of a column, each once: an open hash table of indices into `texts`. */
-typedef struct TextTable {
+typedef struct TextSet {
   const char **texts;
   int64_t count, room;
   int64_t *slots; /* index + 1; 0 is free */
   int64_t slot_count;
-} TextTable;
+} TextSet;
 
 typedef struct CsvReader {
-  Frame *frame;
+  Table *table;
   const CsvOptions *options;
   Survey *surveys;
   int columns, room;
   Scan start; /* at the first row */
-  TextTable *tables;
+  TextSet *sets;
   locale_t locale;
   const char *name;
   Err *err;
@@ -131,7 +131,7 @@ static Status survey(CsvReader *reader) {
   while (status == NN_OK && scan_row(&scan)) {
     bool first = reader->columns == 0;
     status = survey_row(reader, &scan, first);
-    reader->frame->rows += !first;
+    reader->table->rows += !first;
   }
   scan_end(&scan);
   if (status == NN_OK && reader->columns == 0)
@@ -156,14 +156,14 @@ static Status decide_header(CsvReader *reader) {
   }
   names = names && texts > 0;
   CsvHeader choice = reader->options->header;
-  if (choice == CSV_HEADER_FIND_OUT && names && !values_below && reader->frame->rows > 0)
+  if (choice == CSV_HEADER_FIND_OUT && names && !values_below && reader->table->rows > 0)
     return err_set(reader->err, NN_FORMAT,
                    "%s: every cell is text, so it is not clear whether the first row holds names; "
                    "say header = true or header = false",
                    reader->name);
-  reader->frame->header = choice == CSV_HEADER_YES || (choice == CSV_HEADER_FIND_OUT && names);
-  if (!reader->frame->header) reader->frame->rows++;
-  if (reader->frame->rows == 0)
+  reader->table->header = choice == CSV_HEADER_YES || (choice == CSV_HEADER_FIND_OUT && names);
+  if (!reader->table->header) reader->table->rows++;
+  if (reader->table->rows == 0)
     return err_set(reader->err, NN_FORMAT, "%s: there is no row below the names", reader->name);
   return NN_OK;
 }
@@ -172,7 +172,7 @@ static const CsvType *find_type(const CsvReader *reader, int column) {
   const CsvType *found = NULL;
   for (int i = 0; i < reader->options->type_count; i++) {
     const CsvType *type = &reader->options->types[i];
-    if (type->name ? strcmp(type->name, reader->frame->column[column].name) == 0
+    if (type->name ? strcmp(type->name, reader->table->column[column].name) == 0
                    : type->position == column + 1)
       found = type;
   }
@@ -188,14 +188,14 @@ static Status bad_cell(const CsvReader *reader, int column) {
                  " cells of column '%s' are; correct it, name it as a missing value, or read the "
                  "column as text%s",
                  reader->name, survey->text_line, survey->text_at, survey->text, numbers,
-                 reader->frame->rows, reader->frame->column[column].name,
+                 reader->table->rows, reader->table->column[column].name,
                  first_row ? "; if this row holds names say header = true, if it is no data skip it"
                            : "");
 }
 
 static Status decide_kind(CsvReader *reader, int index) {
   const Survey *survey = &reader->surveys[index];
-  Column *column = &reader->frame->column[index];
+  Column *column = &reader->table->column[index];
   const int64_t *counts = survey->counts;
   int64_t numbers = counts[CELL_INTEGER] + counts[CELL_NUMBER];
   int64_t others = counts[CELL_BOOLEAN] + counts[CELL_TEXT];
@@ -221,7 +221,7 @@ static Status decide_kind(CsvReader *reader, int index) {
  */
 static Status read_first_row(CsvReader *reader) {
   Scan scan = reader->start;
-  Frame *frame = reader->frame;
+  Table *table = reader->table;
   Status status = NN_OK;
   scan_row(&scan);
   for (int i = 0; status == NN_OK && i < reader->columns; i++) {
@@ -229,17 +229,17 @@ static Status read_first_row(CsvReader *reader) {
     char number[16];
     status = scan_cell(&scan, &cell);
     if (status != NN_OK) break;
-    if (!frame->header) {
+    if (!table->header) {
       Survey *survey = &reader->surveys[i];
       survey->missing_line = survey->first == CELL_MISSING ? 0 : survey->missing_line;
       survey->text_line = survey->first == CELL_TEXT ? 0 : survey->text_line;
       note(survey, survey->first, &cell);
     }
-    bool named = frame->header && cell.length > 0;
+    bool named = table->header && cell.length > 0;
     if (!named) snprintf(number, sizeof number, "x%d", i + 1);
-    frame->column[i].name = named ? arena_strndup(&frame->arena, cell.text, cell.length)
-                                  : arena_strdup(&frame->arena, number);
-    if (!frame->column[i].name) status = out_of_memory(reader);
+    table->column[i].name = named ? arena_strndup(&table->arena, cell.text, cell.length)
+                                  : arena_strdup(&table->arena, number);
+    if (!table->column[i].name) status = out_of_memory(reader);
   }
   scan_end(&scan);
   return status;
@@ -252,7 +252,7 @@ static int compare_names(const void *a, const void *b) {
 static Status check_names(const CsvReader *reader) {
   const char **names = malloc((size_t)reader->columns * sizeof *names);
   if (!names) return out_of_memory(reader);
-  for (int i = 0; i < reader->columns; i++) names[i] = reader->frame->column[i].name;
+  for (int i = 0; i < reader->columns; i++) names[i] = reader->table->column[i].name;
   qsort(names, (size_t)reader->columns, sizeof *names, compare_names);
   Status status = NN_OK;
   for (int i = 1; i < reader->columns && status == NN_OK; i++)
@@ -266,7 +266,7 @@ static Status check_names(const CsvReader *reader) {
 static Status check_types(const CsvReader *reader) {
   for (int i = 0; i < reader->options->type_count; i++) {
     const CsvType *type = &reader->options->types[i];
-    if (type->name && frame_find(reader->frame, type->name) < 0)
+    if (type->name && table_find(reader->table, type->name) < 0)
       return err_set(reader->err, NN_BAD_ARGUMENT, "%s: there is no column '%.60s' to give a type",
                      reader->name, type->name);
     if (!type->name && (type->position < 1 || type->position > reader->columns))
@@ -278,66 +278,66 @@ static Status check_types(const CsvReader *reader) {
 }
 
 static Status plan_columns(CsvReader *reader) {
-  Frame *frame = reader->frame;
-  frame->columns = reader->columns;
-  frame->column = ARENA_ARRAY(&frame->arena, Column, (size_t)reader->columns);
-  if (!frame->column) return out_of_memory(reader);
+  Table *table = reader->table;
+  table->columns = reader->columns;
+  table->column = ARENA_ARRAY(&table->arena, Column, (size_t)reader->columns);
+  if (!table->column) return out_of_memory(reader);
   TRY(read_first_row(reader));
   TRY(check_names(reader));
   TRY(check_types(reader));
   for (int i = 0; i < reader->columns; i++) {
     TRY(decide_kind(reader, i));
-    frame->column[i].values = ARENA_ARRAY(&frame->arena, double, (size_t)frame->rows);
-    if (!frame->column[i].values) return out_of_memory(reader);
+    table->column[i].values = ARENA_ARRAY(&table->arena, double, (size_t)table->rows);
+    if (!table->column[i].values) return out_of_memory(reader);
   }
   return NN_OK;
 }
 
-static int64_t *find_slot(const TextTable *table, const char *text, size_t length) {
-  size_t mask = (size_t)table->slot_count - 1;
+static int64_t *find_slot(const TextSet *set, const char *text, size_t length) {
+  size_t mask = (size_t)set->slot_count - 1;
   size_t at = (size_t)hash_mix(hash64(HASH64_START, text, length)) & mask;
-  for (; table->slots[at]; at = (at + 1) & mask) {
-    const char *found = table->texts[table->slots[at] - 1];
+  for (; set->slots[at]; at = (at + 1) & mask) {
+    const char *found = set->texts[set->slots[at] - 1];
     if (strncmp(found, text, length) == 0 && found[length] == '\0') break;
   }
-  return &table->slots[at];
+  return &set->slots[at];
 }
 
-static bool grow_table(TextTable *table) {
-  TextTable grown = *table;
-  grown.slot_count = table->slot_count ? table->slot_count * 2 : FIRST_SLOTS;
+static bool grow_set(TextSet *set) {
+  TextSet grown = *set;
+  grown.slot_count = set->slot_count ? set->slot_count * 2 : FIRST_SLOTS;
   grown.room = grown.slot_count / 2;
-  const char **texts = reallocarray(table->texts, (size_t)grown.room, sizeof *texts);
+  const char **texts = reallocarray(set->texts, (size_t)grown.room, sizeof *texts);
   if (!texts) return false;
-  grown.texts = table->texts = texts;
+  grown.texts = set->texts = texts;
   grown.slots = calloc((size_t)grown.slot_count, sizeof *grown.slots);
   if (!grown.slots) return false;
   for (int64_t i = 0; i < grown.count; i++)
     *find_slot(&grown, grown.texts[i], strlen(grown.texts[i])) = i + 1;
-  free(table->slots);
-  *table = grown;
+  free(set->slots);
+  *set = grown;
   return true;
 }
 
 /* The number of a text in its column, by first appearance; -1 when memory is out. */
-static int64_t text_code(TextTable *table, Arena *arena, const ScanCell *cell) {
-  if (table->count == table->room && !grow_table(table)) return -1;
-  int64_t *slot = find_slot(table, cell->text, cell->length);
+static int64_t text_code(TextSet *set, Arena *arena, const ScanCell *cell) {
+  if (set->count == set->room && !grow_set(set)) return -1;
+  int64_t *slot = find_slot(set, cell->text, cell->length);
   if (*slot) return *slot - 1;
   char *copy = arena_strndup(arena, cell->text, cell->length);
   if (!copy) return -1;
-  table->texts[table->count++] = copy;
-  *slot = table->count;
-  return table->count - 1;
+  set->texts[set->count++] = copy;
+  *slot = set->count;
+  return set->count - 1;
 }
 
 static Status fill_cell(CsvReader *reader, int index, int64_t row, const ScanCell *cell) {
-  Column *column = &reader->frame->column[index];
+  Column *column = &reader->table->column[index];
   double *value = &column->values[row];
   if (is_missing(reader, cell)) {
     *value = NAN;
   } else if (column->kind == COLUMN_TEXT) {
-    int64_t code = text_code(&reader->tables[index], &reader->frame->arena, cell);
+    int64_t code = text_code(&reader->sets[index], &reader->table->arena, cell);
     if (code < 0) return out_of_memory(reader);
     *value = (double)code;
   } else {
@@ -354,7 +354,7 @@ static Status fill_cell(CsvReader *reader, int index, int64_t row, const ScanCel
 static Status fill(CsvReader *reader) {
   Scan scan = reader->start;
   Status status = NN_OK;
-  int64_t row = reader->frame->header ? -1 : 0;
+  int64_t row = reader->table->header ? -1 : 0;
   for (; status == NN_OK && scan_row(&scan); row++)
     for (int i = 0; status == NN_OK && i < reader->columns; i++) {
       ScanCell cell;
@@ -367,24 +367,24 @@ static Status fill(CsvReader *reader) {
 
 /* Codes in the order of the texts' bytes, so that they do not depend on the order of rows. */
 static Status sort_texts(CsvReader *reader, int index) {
-  Frame *frame = reader->frame;
-  Column *column = &frame->column[index];
-  TextTable *table = &reader->tables[index];
+  Table *table = reader->table;
+  Column *column = &table->column[index];
+  TextSet *set = &reader->sets[index];
   if (column->kind != COLUMN_TEXT) return NN_OK;
-  column->text_count = table->count;
-  column->texts = ARENA_ARRAY(&frame->arena, const char *, (size_t)table->count + 1);
-  double *places = malloc(((size_t)table->count + 1) * sizeof *places);
+  column->text_count = set->count;
+  column->texts = ARENA_ARRAY(&table->arena, const char *, (size_t)set->count + 1);
+  double *places = malloc(((size_t)set->count + 1) * sizeof *places);
   if (!column->texts || !places) {
     free(places);
     return out_of_memory(reader);
   }
-  if (table->count > 0) {
-    memcpy(column->texts, table->texts, (size_t)table->count * sizeof *table->texts);
-    qsort(column->texts, (size_t)table->count, sizeof *column->texts, compare_names);
+  if (set->count > 0) {
+    memcpy(column->texts, set->texts, (size_t)set->count * sizeof *set->texts);
+    qsort(column->texts, (size_t)set->count, sizeof *column->texts, compare_names);
   }
   for (int64_t i = 0; i < column->text_count; i++)
-    places[*find_slot(table, column->texts[i], strlen(column->texts[i])) - 1] = (double)i;
-  for (int64_t row = 0; row < frame->rows; row++)
+    places[*find_slot(set, column->texts[i], strlen(column->texts[i])) - 1] = (double)i;
+  for (int64_t row = 0; row < table->rows; row++)
     if (!isnan(column->values[row])) column->values[row] = places[(int64_t)column->values[row]];
   free(places);
   return NN_OK;
@@ -394,19 +394,19 @@ static Status read_table(CsvReader *reader) {
   TRY(survey(reader));
   TRY(decide_header(reader));
   TRY(plan_columns(reader));
-  reader->tables = calloc((size_t)reader->columns, sizeof *reader->tables);
-  if (!reader->tables) return out_of_memory(reader);
+  reader->sets = calloc((size_t)reader->columns, sizeof *reader->sets);
+  if (!reader->sets) return out_of_memory(reader);
   TRY(fill(reader));
   for (int i = 0; i < reader->columns; i++) TRY(sort_texts(reader, i));
   return NN_OK;
 }
 
-Status csv_parse(Frame *out, const void *bytes, size_t size, const CsvOptions *options,
+Status csv_parse(Table *out, const void *bytes, size_t size, const CsvOptions *options,
                  const char *name, Err *err) {
   static const CsvOptions defaults = {0};
-  *out = (Frame){0};
+  *out = (Table){0};
   CsvReader reader = {
-      .frame = out, .options = options ? options : &defaults, .name = name, .err = err};
+      .table = out, .options = options ? options : &defaults, .name = name, .err = err};
   TRY(scan_begin(&reader.start, bytes, size, reader.options->skip, name, err));
   reader.locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
   if (!reader.locale) return out_of_memory(&reader);
@@ -415,19 +415,19 @@ Status csv_parse(Frame *out, const void *bytes, size_t size, const CsvOptions *o
   else
     scan_find_separator(&reader.start);
   Status status = read_table(&reader);
-  for (int i = 0; reader.tables && i < reader.columns; i++) {
-    free(reader.tables[i].texts);
-    free(reader.tables[i].slots);
+  for (int i = 0; reader.sets && i < reader.columns; i++) {
+    free(reader.sets[i].texts);
+    free(reader.sets[i].slots);
   }
-  free(reader.tables);
+  free(reader.sets);
   free(reader.surveys);
   freelocale(reader.locale);
-  if (status != NN_OK) frame_free(out);
+  if (status != NN_OK) table_free(out);
   return status;
 }
 
-Status csv_read(Frame *out, const char *path, const CsvOptions *options, Err *err) {
-  *out = (Frame){0};
+Status csv_read(Table *out, const char *path, const CsvOptions *options, Err *err) {
+  *out = (Table){0};
   FileBytes file;
   TRY(file_read(&file, path, FILE_LIMIT, err));
   Status status = csv_parse(out, file.data, file.size, options, path, err);

@@ -9,7 +9,7 @@
 #ifndef NNRUN_DATA_CSV_H
 #define NNRUN_DATA_CSV_H
 
-#include "data/frame.h"
+#include "data/table.h"
 
 enum { CSV_MAX_COLUMNS = 1 << 20 };
 
@@ -35,8 +35,8 @@ typedef struct CsvOptions {
 extern const char *const csv_missing_default[];
 
 /* `options` may be NULL for the defaults (all zeros). */
-Status csv_read(Frame *out, const char *path, const CsvOptions *options, Err *err);
-Status csv_parse(Frame *out, const void *bytes, size_t size, const CsvOptions *options,
+Status csv_read(Table *out, const char *path, const CsvOptions *options, Err *err);
+Status csv_parse(Table *out, const void *bytes, size_t size, const CsvOptions *options,
                  const char *name, Err *err);
 
 #endif

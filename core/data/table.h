@@ -1,9 +1,9 @@
-/* Frame: a table of named columns, as a CSV file gives it.
+/* Table: a table of named columns, as a CSV file gives it.
  *
  * Every cell is one double: a number, 0 or 1 for a boolean, the 0-based code of a text in its
- * column's sorted list, or NaN where the cell is missing. A frame owns one arena. */
-#ifndef NNRUN_DATA_FRAME_H
-#define NNRUN_DATA_FRAME_H
+ * column's sorted list, or NaN where the cell is missing. A table owns one arena. */
+#ifndef NNRUN_DATA_TABLE_H
+#define NNRUN_DATA_TABLE_H
 
 #include "base/arena.h"
 #include "tensor/tensor.h"
@@ -29,22 +29,22 @@ typedef struct Column {
   int64_t missing_line, missing_at; /* line and byte of the first missing cell, from 1 */
 } Column;
 
-typedef struct Frame {
+typedef struct Table {
   int64_t rows;
   int columns;
   Column *column;
   bool header; /* names come from the file; otherwise they are x1, x2, ... */
   Arena arena;
-} Frame;
+} Table;
 
 /* "number", "text", ...; never NULL. */
 const char *column_kind_name(ColumnKind kind);
 /* The column of that name, or -1. */
-int frame_find(const Frame *frame, const char *name);
-void frame_free(Frame *frame);
+int table_find(const Table *table, const char *name);
+void table_free(Table *table);
 
 /* Keep only the rows in which none of the given columns is missing. */
-void frame_drop_missing(Frame *frame, const int *columns, int count);
+void table_drop_missing(Table *table, const int *columns, int count);
 
 /* What is known of a column's present cells. Statistics are NaN when there are none. */
 typedef struct ColumnSummary {
@@ -53,23 +53,23 @@ typedef struct ColumnSummary {
   double min, median, max;
   double mode; /* the most frequent value, the smallest of several; a code for text */
 } ColumnSummary;
-Status frame_summary(ColumnSummary *out, const Frame *frame, int column, Err *err);
+Status table_summary(ColumnSummary *out, const Table *table, int column, Err *err);
 
 /* One column of a matrix. */
-typedef struct FrameField {
+typedef struct TableField {
   int column;
   int64_t code; /* -1: the number itself; else 1 where the cell has this code or value, else 0 */
   double fill;  /* in place of a missing cell */
-} FrameField;
+} TableField;
 /* A (rows, count) tensor of float32 or float64. */
-Status frame_matrix(Tensor *out, const Frame *frame, const FrameField *fields, int64_t count,
+Status table_matrix(Tensor *out, const Table *table, const TableField *fields, int64_t count,
                     DType dtype, Err *err);
 
 /* Class labels (rows) int64: codes of texts and booleans; of numbers, the place among the column's
  * distinct values in rising order. No cell may be missing (NN_FORMAT names the first row). The
  * distinct values of a numeric column go to `classes` (free()d by the caller; NULL for texts), and
  * the number of classes to `class_count`. */
-Status frame_labels(Tensor *out, double **classes, int64_t *class_count, const Frame *frame,
+Status table_labels(Tensor *out, double **classes, int64_t *class_count, const Table *table,
                     int column, Err *err);
 
 #endif

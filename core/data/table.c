@@ -1,4 +1,4 @@
-#include "data/frame.h"
+#include "data/table.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -14,37 +14,37 @@ const char *column_kind_name(ColumnKind kind) {
   return (unsigned)kind < COLUMN_KIND_COUNT ? names[kind] : "unknown";
 }
 
-int frame_find(const Frame *frame, const char *name) {
-  for (int i = 0; i < frame->columns; i++)
-    if (strcmp(frame->column[i].name, name) == 0) return i;
+int table_find(const Table *table, const char *name) {
+  for (int i = 0; i < table->columns; i++)
+    if (strcmp(table->column[i].name, name) == 0) return i;
   return -1;
 }
 
-void frame_free(Frame *frame) {
-  arena_free(&frame->arena);
-  *frame = (Frame){0};
+void table_free(Table *table) {
+  arena_free(&table->arena);
+  *table = (Table){0};
 }
 
-static bool row_complete(const Frame *frame, const int *columns, int count, int64_t row) {
+static bool row_complete(const Table *table, const int *columns, int count, int64_t row) {
   for (int i = 0; i < count; i++)
-    if (isnan(frame->column[columns[i]].values[row])) return false;
+    if (isnan(table->column[columns[i]].values[row])) return false;
   return true;
 }
 
-void frame_drop_missing(Frame *frame, const int *columns, int count) {
+void table_drop_missing(Table *table, const int *columns, int count) {
   int64_t kept = 0;
-  for (int64_t row = 0; row < frame->rows; row++) {
-    if (!row_complete(frame, columns, count, row)) {
-      for (int i = 0; i < frame->columns; i++)
-        frame->column[i].missing -= isnan(frame->column[i].values[row]);
+  for (int64_t row = 0; row < table->rows; row++) {
+    if (!row_complete(table, columns, count, row)) {
+      for (int i = 0; i < table->columns; i++)
+        table->column[i].missing -= isnan(table->column[i].values[row]);
       continue;
     }
     if (kept != row)
-      for (int i = 0; i < frame->columns; i++)
-        frame->column[i].values[kept] = frame->column[i].values[row];
+      for (int i = 0; i < table->columns; i++)
+        table->column[i].values[kept] = table->column[i].values[row];
     kept++;
   }
-  frame->rows = kept;
+  table->rows = kept;
 }
 
 static int compare_doubles(const void *a, const void *b) {
@@ -53,24 +53,24 @@ static int compare_doubles(const void *a, const void *b) {
 }
 
 /* The present cells in rising order; free() them. */
-static Status sorted_cells(double **out, int64_t *count, const Frame *frame, int column, Err *err) {
-  const Column *cells = &frame->column[column];
-  double *sorted = malloc(((size_t)frame->rows + 1) * sizeof *sorted);
+static Status sorted_cells(double **out, int64_t *count, const Table *table, int column, Err *err) {
+  const Column *cells = &table->column[column];
+  double *sorted = malloc(((size_t)table->rows + 1) * sizeof *sorted);
   *out = sorted;
   *count = 0;
   if (!sorted) return err_set(err, NN_NO_MEMORY, "no memory to sort column '%s'", cells->name);
-  for (int64_t i = 0; i < frame->rows; i++)
+  for (int64_t i = 0; i < table->rows; i++)
     if (!isnan(cells->values[i])) sorted[(*count)++] = cells->values[i];
   qsort(sorted, (size_t)*count, sizeof *sorted, compare_doubles);
   return NN_OK;
 }
 
-Status frame_summary(ColumnSummary *out, const Frame *frame, int column, Err *err) {
+Status table_summary(ColumnSummary *out, const Table *table, int column, Err *err) {
   *out =
       (ColumnSummary){.mean = NAN, .std = NAN, .min = NAN, .median = NAN, .max = NAN, .mode = NAN};
   double *cells;
   int64_t n;
-  TRY(sorted_cells(&cells, &n, frame, column, err));
+  TRY(sorted_cells(&cells, &n, table, column, err));
   out->present = n;
   double sum = 0, squares = 0;
   int64_t run = 0, best = 0;
@@ -95,13 +95,13 @@ Status frame_summary(ColumnSummary *out, const Frame *frame, int column, Err *er
   return NN_OK;
 }
 
-Status frame_matrix(Tensor *out, const Frame *frame, const FrameField *fields, int64_t count,
+Status table_matrix(Tensor *out, const Table *table, const TableField *fields, int64_t count,
                     DType dtype, Err *err) {
-  Shape shape = shape_make(2, (int64_t[]){frame->rows, count});
+  Shape shape = shape_make(2, (int64_t[]){table->rows, count});
   TRY(tensor_new(out, dtype, &shape, err));
   for (int64_t f = 0; f < count; f++) {
-    const double *values = frame->column[fields[f].column].values;
-    for (int64_t row = 0; row < frame->rows; row++) {
+    const double *values = table->column[fields[f].column].values;
+    for (int64_t row = 0; row < table->rows; row++) {
       double value = values[row];
       if (isnan(value))
         value = fields[f].fill;
@@ -113,21 +113,21 @@ Status frame_matrix(Tensor *out, const Frame *frame, const FrameField *fields, i
   return NN_OK;
 }
 
-static Status distinct_cells(double **out, int64_t *count, const Frame *frame, int column,
+static Status distinct_cells(double **out, int64_t *count, const Table *table, int column,
                              Err *err) {
   int64_t n, distinct = 0;
-  TRY(sorted_cells(out, &n, frame, column, err));
+  TRY(sorted_cells(out, &n, table, column, err));
   for (int64_t i = 0; i < n; i++)
     if (i == 0 || (*out)[i] != (*out)[i - 1]) (*out)[distinct++] = (*out)[i];
   *count = distinct;
   return NN_OK;
 }
 
-static Status number_labels(Tensor *out, double **classes, int64_t *class_count, const Frame *frame,
+static Status number_labels(Tensor *out, double **classes, int64_t *class_count, const Table *table,
                             int column, Err *err) {
-  TRY(distinct_cells(classes, class_count, frame, column, err));
-  const double *values = frame->column[column].values;
-  for (int64_t row = 0; row < frame->rows; row++) {
+  TRY(distinct_cells(classes, class_count, table, column, err));
+  const double *values = table->column[column].values;
+  for (int64_t row = 0; row < table->rows; row++) {
     const double *found =
         bsearch(&values[row], *classes, (size_t)*class_count, sizeof **classes, compare_doubles);
     ((int64_t *)out->data)[row] = found - *classes;
@@ -135,24 +135,24 @@ static Status number_labels(Tensor *out, double **classes, int64_t *class_count,
   return NN_OK;
 }
 
-Status frame_labels(Tensor *out, double **classes, int64_t *class_count, const Frame *frame,
+Status table_labels(Tensor *out, double **classes, int64_t *class_count, const Table *table,
                     int column, Err *err) {
   *out = (Tensor){0};
   *classes = NULL;
-  const Column *cells = &frame->column[column];
-  for (int64_t row = 0; row < frame->rows; row++)
+  const Column *cells = &table->column[column];
+  for (int64_t row = 0; row < table->rows; row++)
     if (isnan(cells->values[row]))
       return err_set(err, NN_FORMAT, "the target '%s' of row %" PRId64 " is missing", cells->name,
                      row + 1);
-  Shape shape = shape_make(1, &frame->rows);
+  Shape shape = shape_make(1, &table->rows);
   TRY(tensor_new(out, DTYPE_I64, &shape, err));
   Status status = NN_OK;
   if (cells->kind == COLUMN_TEXT || cells->kind == COLUMN_BOOLEAN) {
     *class_count = cells->kind == COLUMN_TEXT ? cells->text_count : 2;
-    for (int64_t row = 0; row < frame->rows; row++)
+    for (int64_t row = 0; row < table->rows; row++)
       ((int64_t *)out->data)[row] = (int64_t)cells->values[row];
   } else {
-    status = number_labels(out, classes, class_count, frame, column, err);
+    status = number_labels(out, classes, class_count, table, column, err);
   }
   if (status != NN_OK) tensor_release(out);
   return status;
