@@ -5,11 +5,11 @@
 #ifndef NNRUN_PROGRAM_H
 #define NNRUN_PROGRAM_H
 
+#include "nnrun.h" /* NNRUN_VERSION */
+
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
-
-#define NNRUN_VERSION "0.1.0"
 
 /* Exit statuses beside 0 and 1; a script's own status may be any other. */
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
