@@ -12,18 +12,12 @@
  * to, so that an element's result never depends on where in the array it stands. */
 enum { LANES = 64 / sizeof(real) };
 
-/* A part is worth its start from about this many elements. */
-enum { PART_GRAIN = 8192 };
-
 typedef struct Range {
   int64_t begin, end;
 } Range;
 
-/* The units of `size` elements, `count` of them, that belong to a part; none are left over. */
-static inline Range part_range(int64_t count, int64_t size, int part, int parts) {
-  int64_t total = count * (size > 0 ? size : 1);
-  if (total / PART_GRAIN < parts) parts = total < 2 * PART_GRAIN ? 1 : (int)(total / PART_GRAIN);
-  if (part >= parts) return (Range){0, 0};
+/* Which of `count` independent units belong to a part. */
+static inline Range part_range(int64_t count, int part, int parts) {
   int64_t each = count / parts, extra = count % parts;
   int64_t begin = each * part + (part < extra ? part : extra);
   return (Range){begin, begin + each + (part < extra)};

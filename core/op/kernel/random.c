@@ -50,7 +50,7 @@ void K(run_dropout)(const OpCall *call, int part, int parts) {
   /* p = 1 drops all; p so near 1 that the scale overflows drops all but in name. */
   uint64_t threshold = (uint64_t)(p * 0x1p32);
   real scale = p < 1 ? (real)(1 / (1 - p)) : 0;
-  Range range = part_range(count, 1, part, parts);
+  Range range = part_range(count, part, parts);
   const real *x = call->in[0].data;
   real *out = call->out.data;
   uint32_t numbers[NUMBERS];

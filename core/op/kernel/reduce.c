@@ -239,8 +239,7 @@ static void reduce(const OpCall *call, const bool *reduced, Fold fold, real para
                    const Finish *finish, int part, int parts) {
   Reduction plan = reduction_make(&call->in[0].shape, reduced);
   int64_t tiles = plan.columns / TILE + (plan.columns % TILE != 0);
-  int64_t work = plan.n * plan.repeats * (plan.columns < TILE ? plan.columns : TILE);
-  Range range = part_range(plan.positions * tiles, work, part, parts);
+  Range range = part_range(plan.positions * tiles, part, parts);
   for (int64_t unit = range.begin; unit < range.end; unit++) {
     int64_t position = unit / tiles, column = unit % tiles * TILE;
     int width = plan.columns - column < TILE ? (int)(plan.columns - column) : TILE;
@@ -322,7 +321,7 @@ void K(run_sum_to)(const OpCall *call, int part, int parts) {
 /* The first NaN counts as the largest. */
 void K(run_argmax)(const OpCall *call, int part, int parts) {
   AxisView view = axis_view(&call->in[0].shape, (int)call->attrs->at[0].number);
-  Range range = part_range(view.outer, view.size * view.inner, part, parts);
+  Range range = part_range(view.outer, part, parts);
   for (int64_t outer = range.begin; outer < range.end; outer++) {
     for (int64_t inner = 0; inner < view.inner; inner++) {
       const real *x = (const real *)call->in[0].data + outer * view.size * view.inner + inner;

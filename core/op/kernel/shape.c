@@ -18,7 +18,7 @@ static int64_t count_of(const Shape *shape) {
 
 void K(run_reshape)(const OpCall *call, int part, int parts) {
   size_t size = element_size(call);
-  Range range = part_range(count_of(&call->out.shape), 1, part, parts);
+  Range range = part_range(count_of(&call->out.shape), part, parts);
   if (range.end > range.begin && call->out.data != call->in[0].data)
     memcpy((char *)call->out.data + (size_t)range.begin * size,
            (const char *)call->in[0].data + (size_t)range.begin * size,
@@ -91,7 +91,7 @@ static int64_t gather_offset(const Gather *gather, int axes, int64_t position) {
     bool square = last >= 1 && stride > 1 && gather->stride[last - 1] == 1;                        \
     int outer = square ? last - 1 : last > 0 ? last : 0;                                           \
     int64_t rows = square ? gather->size[last - 1] : 1;                                            \
-    Range range = part_range(gather_count(gather, outer), rows * n, part, parts);                  \
+    Range range = part_range(gather_count(gather, outer), part, parts);                            \
     for (int64_t i = range.begin; i < range.end; i++) {                                            \
       const type *from = in + gather_offset(gather, outer, i);                                     \
       if (square)                                                                                  \
@@ -154,7 +154,7 @@ void K(run_slice)(const OpCall *call, int part, int parts) {
   AxisView in = axis_view(&call->in[0].shape, axis), out = axis_view(&call->out.shape, axis);
   size_t unit = (size_t)in.inner * element_size(call);
   size_t skip = (size_t)call->attrs->at[1].number * unit, bytes = (size_t)out.size * unit;
-  Range range = part_range(out.outer, out.size * out.inner, part, parts);
+  Range range = part_range(out.outer, part, parts);
   copy_runs(call->out.data, bytes, (const char *)call->in[0].data + skip, (size_t)in.size * unit,
             bytes, range);
 }
@@ -164,7 +164,7 @@ void K(run_pad)(const OpCall *call, int part, int parts) {
   AxisView in = axis_view(&call->in[0].shape, axis), out = axis_view(&call->out.shape, axis);
   size_t unit = (size_t)in.inner * element_size(call), whole = (size_t)out.size * unit;
   size_t before = (size_t)call->attrs->at[1].number * unit, bytes = (size_t)in.size * unit;
-  Range range = part_range(out.outer, out.size * out.inner, part, parts);
+  Range range = part_range(out.outer, part, parts);
   if (range.end == range.begin || whole == 0) return;
   memset((char *)call->out.data + (size_t)range.begin * whole, 0,
          (size_t)(range.end - range.begin) * whole);
@@ -176,7 +176,7 @@ void K(run_concat)(const OpCall *call, int part, int parts) {
   AxisView a = axis_view(&call->in[0].shape, axis), b = axis_view(&call->in[1].shape, axis);
   size_t unit = (size_t)a.inner * element_size(call);
   size_t first = (size_t)a.size * unit, second = (size_t)b.size * unit;
-  Range range = part_range(a.outer, (a.size + b.size) * a.inner, part, parts);
+  Range range = part_range(a.outer, part, parts);
   copy_runs(call->out.data, first + second, call->in[0].data, first, first, range);
   copy_runs((char *)call->out.data + first, first + second, call->in[1].data, second, second,
             range);

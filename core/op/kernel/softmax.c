@@ -202,7 +202,7 @@ typedef void ColumnTask(const OpCall *call, int64_t at, int64_t n, int64_t inner
 
 static void each_column_block(const OpCall *call, const AxisView *view, ColumnTask *task, int part,
                               int parts) {
-  Range range = part_range(view->outer, view->size * view->inner, part, parts);
+  Range range = part_range(view->outer, part, parts);
   for (int64_t outer = range.begin; outer < range.end; outer++)
     for (int64_t inner = 0; inner < view->inner; inner += LANES) {
       int width = view->inner - inner < LANES ? (int)(view->inner - inner) : LANES;
@@ -238,7 +238,7 @@ static void log_softmax_grad_task(const OpCall *call, int64_t at, int64_t n, int
       each_column_block(call, &view, name##_task, part, parts);                                    \
       return;                                                                                      \
     }                                                                                              \
-    Range range = part_range(view.size > 0 ? view.outer : 0, view.size, part, parts);              \
+    Range range = part_range(view.size > 0 ? view.outer : 0, part, parts);                         \
     int64_t at = range.begin * view.size, rows = range.end - range.begin;                          \
     SOFTMAX_ROWS(name, rows, view.size, at)                                                        \
   }
@@ -290,7 +290,7 @@ static real uniform_loss(const Labelled *set, const real *x, real top, real log_
 
 void K(run_softmax_cross_entropy)(const OpCall *call, int part, int parts) {
   Labelled set = labelled(call, 0);
-  Range range = part_range(set.rows, set.classes, part, parts);
+  Range range = part_range(set.rows, part, parts);
   RowStats stats;
   int64_t step = rows_at_once(set.classes);
   for (int64_t row = range.begin; row < range.end; row += step) {
@@ -330,7 +330,7 @@ static void cross_entropy_grad_row(const Labelled *set, const real *e, real sum,
 void K(run_softmax_cross_entropy_grad)(const OpCall *call, int part, int parts) {
   Labelled set = labelled(call, 1);
   const real *g = call->in[0].data;
-  Range range = part_range(set.rows, set.classes, part, parts);
+  Range range = part_range(set.rows, part, parts);
   RowStats stats;
   double weight_total = 0;
   for (int64_t j = 0; j < set.classes && set.smoothing > 0; j++) weight_total += weight_of(&set, j);
@@ -359,7 +359,7 @@ static real label_at(const OpArg *labels, int64_t row) {
 void K(run_correct)(const OpCall *call, int part, int parts) {
   const Shape *shape = &call->in[0].shape;
   AxisView view = axis_view(shape, shape->ndim - 1);
-  Range range = part_range(view.outer, view.size, part, parts);
+  Range range = part_range(view.outer, part, parts);
   for (int64_t row = range.begin; row < range.end; row++) {
     const real *x = (const real *)call->in[0].data + row * view.size;
     int64_t best = view.size == 1 ? x[0] > 0 : 0;

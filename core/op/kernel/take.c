@@ -19,7 +19,7 @@ void K(run_take)(const OpCall *call, int part, int parts) {
   const real *table = call->in[0].data;
   const int64_t *indices = call->in[1].data;
   int64_t rows = call->in[0].shape.dims[0], size = row_size(&call->in[0].shape);
-  Range range = part_range(count_of(&call->in[1].shape), size, part, parts);
+  Range range = part_range(count_of(&call->in[1].shape), part, parts);
   for (int64_t i = range.begin; i < range.end; i++) {
     real *out = (real *)call->out.data + i * size;
     if (indices[i] >= 0 && indices[i] < rows) {
@@ -37,7 +37,7 @@ void K(run_take_grad)(const OpCall *call, int part, int parts) {
   const int64_t *indices = call->in[1].data;
   real *out = call->out.data;
   int64_t count = count_of(&call->in[1].shape), size = row_size(&call->out.shape);
-  Range range = part_range(call->out.shape.dims[0], size, part, parts);
+  Range range = part_range(call->out.shape.dims[0], part, parts);
   if (!call->accumulate && range.end > range.begin)
     memset(out + range.begin * size, 0, (size_t)((range.end - range.begin) * size) * sizeof *out);
   for (int64_t i = 0; i < count; i++) {
