@@ -1,0 +1,276 @@
+#!/usr/bin/python3
+"""Make tests/golden/ops/OP.npz, the inputs and answers of tests/c/op_cases.def, with PyTorch.
+
+    /usr/bin/python3 tests/golden/make_ops.py [OP ...]        (Debian: python3-torch)
+
+A case LABEL has arrays LABEL.in0, .in1 ... (float inputs are exact in float32), LABEL.out in
+float64, and where the row asks for gradients, the gradient LABEL.g that arrives and LABEL.grad0 ...
+The ops are written here from their definitions, not from the engine's source.
+"""
+import math
+import os
+import re
+import sys
+import zlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CASES = os.path.join(HERE, "..", "c", "op_cases.def")
+SEED, STEP = 7, 3
+MASK64 = (1 << 64) - 1
+
+
+def axes(a, x):
+    return tuple(a["axes"]) if a.get("axes") is not None else tuple(range(x.dim()))
+
+
+def reduced(function):
+    return lambda a, x: function(x, axes(a, x), bool(a.get("keepdims", 0)))
+
+
+def extreme(function):
+    """amax or amin, which want at least one axis."""
+    return reduced(lambda x, dims, keep: function(x, dims, keep) if dims else x)
+
+
+def truth(condition):
+    return condition.to(torch.float64)
+
+
+def slice_of(a, x):
+    axis = int(a.get("axis", 0))
+    first, last = int(a.get("first", 0)) % x.shape[axis], int(a.get("last", -1)) % x.shape[axis]
+    return x.narrow(axis, first, last - first + 1)
+
+
+def pad(a, x):
+    axis = int(a.get("axis", 0))
+    before, after = list(x.shape), list(x.shape)
+    before[axis], after[axis] = int(a.get("before", 0)), int(a.get("after", 0))
+    return torch.cat([x.new_zeros(before), x, x.new_zeros(after)], axis)
+
+
+def take(a, table, index):
+    outside = (index < 0) | (index >= len(table))
+    out = table[index.clamp(0, len(table) - 1)].clone()
+    out[outside] = math.nan
+    return out
+
+
+def take_grad(a, g, index):
+    inside = (index >= 0) & (index < a["shape"][0])
+    return g.new_zeros(a["shape"]).index_add(0, index[inside], g[inside])
+
+
+def cross_entropy(a, logits, labels, weights=None):
+    classes, smoothing = logits.shape[-1], a.get("label_smoothing", 0.0)
+    flat = logits.reshape(-1, classes)
+    known = ((labels >= 0) & (labels < classes)).reshape(-1)
+    out = F.cross_entropy(flat, labels.reshape(-1).clamp(0, classes - 1), weights,
+                          reduction="none", label_smoothing=smoothing)
+    return torch.where(known, out, torch.full_like(out, math.nan)).reshape(labels.shape)
+
+
+def cross_entropy_grad(a, g, logits, labels, weights=None):
+    logits = logits.clone().requires_grad_()
+    with torch.enable_grad():
+        out = cross_entropy(a, logits, labels, weights)
+        grad = torch.autograd.grad(out, logits, g)[0].clone()
+    grad[(labels < 0) | (labels >= logits.shape[-1])] = math.nan
+    return grad
+
+
+def correct(a, logits, labels):
+    labels = labels.reshape(logits.shape[:-1])
+    if logits.shape[-1] == 1:
+        return truth((logits[..., 0] > 0) == (labels == 1))
+    return truth(torch.from_numpy(np.argmax(logits.detach().numpy(), -1)) == labels)
+
+
+def hash_mix(x):
+    """MurmurHash3's finaliser."""
+    x &= MASK64
+    x = ((x ^ (x >> 33)) * 0xFF51AFD7ED558CCD) & MASK64
+    x = ((x ^ (x >> 33)) * 0xC4CEB9FE1A85EC53) & MASK64
+    return x ^ (x >> 33)
+
+
+def philox(counter, key):
+    x, k = list(counter), list(key)
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * x[0], 0xCD9E8D57 * x[2]
+        x = [(p1 >> 32) ^ x[1] ^ k[0], p1 & 0xFFFFFFFF, (p0 >> 32) ^ x[3] ^ k[1], p0 & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return x
+
+
+def dropout(a, x):
+    p, dropout_purpose = a.get("p", 0.5), 2
+    key = hash_mix(SEED + 0x9E3779B97F4A7C15 * (dropout_purpose + 1))
+    stream = hash_mix(hash_mix(int(a.get("stream", 0)) + 1) + STEP)
+    mask = []
+    for i in range(x.numel()):
+        counter = (i // 4, 0, stream & 0xFFFFFFFF, stream >> 32)
+        mask.append(philox(counter, (key & 0xFFFFFFFF, key >> 32))[i % 4] >= int(p * 2**32))
+    mask = torch.tensor(mask, dtype=torch.float64).reshape(x.shape)
+    return x * mask / (1 - p) if p < 1 else x * 0
+
+
+def norm(x, dims, keep, p):
+    return torch.linalg.vector_norm(x, p, dims, keep)
+
+
+def matmul(a, x, y):
+    x = x.transpose(-1, -2) if a.get("trans_a") else x
+    return torch.matmul(x, y.transpose(-1, -2) if a.get("trans_b") else y)
+
+
+OPS = {
+    "add": lambda a, x, y: x + y,
+    "sub": lambda a, x, y: x - y,
+    "mul": lambda a, x, y: x * y,
+    "div": lambda a, x, y: x / y,
+    "pow": lambda a, x, y: torch.pow(x, y),
+    "maximum": lambda a, x, y: torch.maximum(x, y),
+    "minimum": lambda a, x, y: torch.minimum(x, y),
+    "neg": lambda a, x: -x,
+    "exp": lambda a, x: torch.exp(x),
+    "log": lambda a, x: torch.log(x),
+    "sqrt": lambda a, x: torch.sqrt(x),
+    "square": lambda a, x: x * x,
+    "reciprocal": lambda a, x: 1 / x,
+    "abs": lambda a, x: torch.abs(x),
+    "sign": lambda a, x: torch.sign(x),
+    "sin": lambda a, x: torch.sin(x),
+    "cos": lambda a, x: torch.cos(x),
+    "clip": lambda a, x: torch.clamp(x, a["min"], a["max"]),
+    "equal": lambda a, x, y: truth(x == y),
+    "not_equal": lambda a, x, y: truth(x != y),
+    "less": lambda a, x, y: truth(x < y),
+    "less_equal": lambda a, x, y: truth(x <= y),
+    "greater": lambda a, x, y: truth(x > y),
+    "greater_equal": lambda a, x, y: truth(x >= y),
+    "where": lambda a, c, x, y: torch.where(c != 0, x, y),
+    "relu": lambda a, x: F.relu(x),
+    "leaky_relu": lambda a, x: F.leaky_relu(x, a.get("slope", 0.01)),
+    "sigmoid": lambda a, x: torch.sigmoid(x),
+    "tanh": lambda a, x: torch.tanh(x),
+    "elu": lambda a, x: F.elu(x, a.get("alpha", 1.0)),
+    "selu": lambda a, x: F.selu(x),
+    "gelu": lambda a, x: F.gelu(x),
+    "silu": lambda a, x: F.silu(x),
+    "softplus": lambda a, x: F.softplus(x, threshold=1e9) if x.abs().max() < 100
+                else torch.logaddexp(x, torch.zeros_like(x)),
+    "bce_with_logits": lambda a, x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"),
+    "squared_error": lambda a, x, y: F.mse_loss(x, y, reduction="none"),
+    "absolute_error": lambda a, x, y: F.l1_loss(x, y, reduction="none"),
+    "huber_error": lambda a, x, y: F.huber_loss(x, y, reduction="none", delta=a.get("delta", 1.0)),
+    "hinge_error": lambda a, x, y: torch.clamp(1 - x * y, min=0),
+    "kl_error": lambda a, x, y: F.kl_div(x, y, reduction="none"),
+    "matmul": matmul,
+    "sum": reduced(lambda x, dims, keep: x.sum(dims, keep) if dims else x * 1),
+    "mean": reduced(lambda x, dims, keep: x.mean(dims, keep)),
+    "max": extreme(torch.amax),
+    "min": extreme(torch.amin),
+    "variance": lambda a, x: torch.var(x, axes(a, x), correction=int(a.get("correction", 1)),
+                                       keepdim=bool(a.get("keepdims", 0))),
+    "norm": lambda a, x: reduced(lambda x, dims, keep: norm(x, dims, keep, a.get("p", 2.0)))(a, x),
+    "argmax": lambda a, x: torch.from_numpy(
+        np.asarray(np.argmax(x.detach().numpy(), int(a.get("axis", -1))))),
+    "reshape": lambda a, x: x.reshape(a["shape"]),
+    "transpose": lambda a, x: x.permute(a.get("axes") or tuple(reversed(range(x.dim())))),
+    "slice": slice_of,
+    "pad": pad,
+    "concat": lambda a, x, y: torch.cat([x, y], int(a.get("axis", 0))),
+    "expand": lambda a, x: x.expand(a["shape"]),
+    "sum_to": lambda a, x: x.sum_to_size(a["shape"]),
+    "take": take,
+    "take_grad": take_grad,
+    "softmax": lambda a, x: torch.softmax(x, int(a.get("axis", -1))),
+    "log_softmax": lambda a, x: torch.log_softmax(x, int(a.get("axis", -1))),
+    "softmax_grad": lambda a, g, y: y * (g - (g * y).sum(int(a.get("axis", -1)), True)),
+    "log_softmax_grad": lambda a, g, y: g - torch.exp(y) * g.sum(int(a.get("axis", -1)), True),
+    "softmax_cross_entropy": cross_entropy,
+    "softmax_cross_entropy_grad": cross_entropy_grad,
+    "correct": correct,
+    "dropout": dropout,
+}
+
+LISTS = ("axes", "shape")
+
+
+def parse_attrs(text):
+    attrs = {}
+    for item in text.split():
+        name, value = item.split("=")
+        if name in LISTS:
+            attrs[name] = [int(v) for v in value.split(",") if v]
+        else:
+            attrs[name] = float(value)
+    return attrs
+
+
+def make_input(text, random):
+    shape_text, values = text.split(":", 1)
+    shape = () if shape_text == "s" else tuple(int(n) for n in shape_text.split("x"))
+    count = int(np.prod(shape, dtype=np.int64))
+    if values.startswith("=int,"):
+        return np.resize(np.array([int(v) for v in values[5:].split(",")]), shape)
+    if values.startswith("="):
+        given = np.array([float(v) for v in values[1:].split(",")], np.float32)
+        return np.resize(given, shape)
+    if values.startswith("int:"):
+        low, high = (int(v) for v in values[4:].split(".."))
+        return random.randint(low, high + 1, count).reshape(shape)
+    limits, _, step = values.partition("/")
+    low, high = (float(v) for v in limits.split(".."))
+    made = random.uniform(low, high, count)
+    if step:
+        made = np.round(made / float(step)) * float(step)
+    return made.astype(np.float32).reshape(shape)
+
+
+def to_torch(array):
+    array = np.asarray(array)
+    return torch.from_numpy(array.astype(np.float64 if array.dtype.kind == "f" else np.int64))
+
+
+def make_case(op, label, inputs, attrs, checks):
+    random = np.random.RandomState(zlib.crc32(f"{op}.{label}".encode()))
+    arrays = [make_input(text, random) for text in inputs.split()]
+    tensors = [to_torch(array) for array in arrays]
+    wanted = [int(i) for i in re.findall(r"g(\d+)", checks) for i in i]
+    for i in wanted:
+        tensors[i].requires_grad_()
+    out = OPS[op](parse_attrs(attrs), *tensors)
+    made = {f"{label}.in{i}": array for i, array in enumerate(arrays)}
+    made[f"{label}.out"] = out.detach().numpy()
+    if wanted:
+        g = random.uniform(-1, 1, int(np.prod(out.shape))).astype(np.float32).reshape(out.shape)
+        out.backward(to_torch(g))
+        made[f"{label}.g"] = g
+        for i in wanted:
+            made[f"{label}.grad{i}"] = tensors[i].grad.numpy()
+    return made
+
+
+def main():
+    text = open(CASES, encoding="utf-8").read()
+    cases = re.findall(r'^CASE\((\w+), "([^"]*)", "([^"]*)",\s+"([^"]*)",\s+"([^"]*)"\)', text, re.M)
+    assert len(cases) == len(re.findall(r"^CASE\(", text, re.M)), "a row was not understood"
+    files = {}
+    for op, label, inputs, attrs, checks in cases:
+        try:
+            files.setdefault(op, {}).update(make_case(op, label, inputs, attrs, checks))
+        except Exception as error:
+            raise SystemExit(f"{op} {label}: {error!r}")
+    for op, arrays in files.items():
+        if len(sys.argv) < 2 or op in sys.argv[1:]:
+            np.savez_compressed(os.path.join(HERE, "ops", op + ".npz"), **arrays)
+    print(f"{len(cases)} cases of {len(files)} ops")
+
+
+main()
