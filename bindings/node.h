@@ -1,0 +1,37 @@
+/* Graphs and their nodes on the Lua side, shared by the bindings of core/graph, op and train. */
+#ifndef NNRUN_BINDING_NODE_H
+#define NNRUN_BINDING_NODE_H
+
+#include "binding.h"
+#include "graph/graph.h"
+
+/* Userdata "nnrun.graph": the graph, and in its user value 1 what must live as long. */
+typedef struct GraphBox {
+  Graph *graph;
+} GraphBox;
+
+/* Userdata "nnrun.node": a value of a graph, whose userdata is user value 1. */
+typedef struct NodeBox {
+  Graph *graph;
+  Ref ref;
+} NodeBox;
+
+Graph *binding_check_graph(lua_State *L, int index);
+/* NULL when the value is not a node. */
+NodeBox *binding_test_node(lua_State *L, int index);
+NodeBox *binding_check_node(lua_State *L, int index);
+/* Push a node of the graph whose userdata is at `graph_index`. */
+void binding_push_node(lua_State *L, int graph_index, Ref ref);
+/* Push the graph userdata of the node at `index`. */
+void binding_push_graph_of(lua_State *L, int index);
+/* The refs of a list of nodes at `index`, all of `graph`; the array is a new userdata on the stack.
+ */
+Ref *binding_check_nodes(lua_State *L, int index, const Graph *graph, int *count);
+/* Tell the graph where in the script we are, for its messages. */
+void binding_set_place(lua_State *L, Graph *graph, const char *layer);
+
+int luaopen_core_tensor(lua_State *L);
+int luaopen_core_graph(lua_State *L);
+int luaopen_core_op(lua_State *L);
+
+#endif
