@@ -56,6 +56,18 @@ local function module_of(name)
   return package.loaded[name]
 end
 
+local function add_names(list, prefix, t, depth)
+  for _, key in ipairs(options.keys(t)) do
+    local value = rawget(t, key)
+    if value ~= nil and key:find("^%a") then
+      list[#list + 1] = { name = prefix .. key, value = value }
+      if type(value) == "table" and getmetatable(value) == nil and depth > 0 then
+        add_names(list, prefix .. key .. ".", value, depth - 1)
+      end
+    end
+  end
+end
+
 ---Every public name with its value: { {name = "nn.Adam", value = f}, ... } in a fixed order.
 ---@return table[]
 function M.names()
@@ -64,12 +76,7 @@ function M.names()
     local module = module_of(name)
     if type(module) == "table" then
       list[#list + 1] = { name = name, value = module }
-      for _, key in ipairs(options.keys(module)) do
-        local value = rawget(module, key)
-        if value ~= nil and key:sub(1, 1) ~= "_" then
-          list[#list + 1] = { name = name .. "." .. key, value = value }
-        end
-      end
+      add_names(list, name .. ".", module, 1)
     end
   end
   return list
@@ -99,15 +106,19 @@ local function name_of(value)
   return nil
 end
 
----Rows of the engine's tables (operations, layers, optimisers, ...) that describe themselves:
----{ name = "relu", help = "one line", ... } by the module's list.
----@return table[] lists {title = "operation", rows = {...}}
+local TABLES = {
+  { module = "core.layer", title = "layer" }, { module = "core.optim", title = "optimizer" },
+  { module = "core.init", title = "initializer" }, { module = "core.op", title = "operation" },
+}
+
+---Rows of the engine's tables that describe themselves: operations, layers, optimizers, ...
+---@return table[] lists {title = "operation", rows = {{name = "relu", help = "one line", ...}, ...}}
 function M.tables()
   local lists = {}
-  for _, name in ipairs { "op", "layer", "optim", "init" } do
-    local module = module_of("core." .. name)
-    if type(module) == "table" and module.describe then
-      lists[#lists + 1] = { title = name, rows = module.describe() }
+  for _, item in ipairs(TABLES) do
+    local module = module_of(item.module)
+    if type(module) == "table" and module.rows then
+      lists[#lists + 1] = { title = item.title, rows = module.rows() }
     end
   end
   return lists
@@ -116,7 +127,7 @@ end
 local function row_of(name)
   for _, list in ipairs(M.tables()) do
     for _, row in ipairs(list.rows) do
-      if row.name == name then
+      if row.title == name or row.name == name then
         return row, list.title
       end
     end
@@ -124,19 +135,30 @@ local function row_of(name)
   return nil
 end
 
-local function row_text(row, title)
-  local lines = { ("%s (%s)"):format(row.name, title), wrap(row.help or "", "  ") }
-  for _, group in ipairs { "inputs", "attributes", "hypers", "arguments" } do
-    local items = row[group]
-    if type(items) == "table" and #items > 0 then
-      lines[#lines + 1] = "\n  " .. group .. ":"
-      for _, item in ipairs(items) do
-        local default = item.default ~= nil and (" = %s"):format(item.default) or ""
-        local label = type(item) == "table" and item.name .. default or tostring(item)
-        lines[#lines + 1] = wrap(type(item) == "table" and item.help or "", "        ", "    " .. label .. "  ")
-      end
+---What a row of the engine's tables takes: { name, default (text), text, type } each.
+---@param row table
+---@return table[]
+function M.row_items(row)
+  local items = {}
+  for _, item in ipairs(row.hypers or row.args or row.attributes or row.options or {}) do
+    local default = item.default
+    if math.type(default) == "float" then
+      default = ("%.6g"):format(default)
     end
+    if item.domain == "FLAG" then
+      default = item.default ~= 0
+    end
+    items[#items + 1] = { name = item.name, default = default ~= nil and tostring(default) or nil,
+      text = item.help or "", type = item.type }
   end
+  return items
+end
+
+local add_items
+
+local function row_text(row, title, name)
+  local lines = { ("%s (%s)"):format(name or row.title or row.name, title), wrap(row.help or "", "  ") }
+  add_items(lines, "options", M.row_items(row))
   return table.concat(lines, "\n")
 end
 
@@ -164,7 +186,7 @@ function M.signature(entry, name)
   return ("%s(%s)"):format(shown, table.concat(arguments, ", "))
 end
 
-local function add_items(lines, title, items)
+function add_items(lines, title, items)
   if #items == 0 then
     return
   end
@@ -218,7 +240,7 @@ local function function_text(f, name, standard)
   end
   local row, title = row_of((name or ""):match("[^.]+$"))
   if row then
-    return row_text(row, title)
+    return row_text(row, title, name)
   end
   local info = debug.getinfo(f, "S")
   if info.what == "C" then
@@ -240,7 +262,11 @@ local function field_entry(name)
   return nil
 end
 
-local function summary_of(name, value)
+---The first sentence of a public name's help.
+---@param name string
+---@param value any
+---@return string
+function M.summary(name, value)
   if type(value) == "function" then
     local entry = docs.of_function(value)
     if entry then
@@ -271,7 +297,7 @@ local function module_text(name, module)
   end
   lines[#lines + 1] = ""
   for _, item in ipairs(names) do
-    lines[#lines + 1] = summary_line(item.name, summary_of(item.name, item.value), math.min(width, 28))
+    lines[#lines + 1] = summary_line(item.name, M.summary(item.name, item.value), math.min(width, 28))
   end
   return table.concat(lines, "\n")
 end
@@ -317,28 +343,48 @@ local function topics_text()
   return table.concat(lines, "\n")
 end
 
--- All doc entries of the embedded library that belong to the modules people use.
-local function each_entry(visit)
+---The classes of the modules people use: those with a `---@class` line.
+---@return table[] list {name=, entry=, file=, methods = entries}, in the order of the files
+function M.classes()
+  local list, by_name = {}, {}
   for _, module in ipairs(require("core.embedded").modules()) do
     local root = module.name:match("^[^.]+")
+    local file = module.text and docs.of_source("=[nnrun]" .. module.file)
+    local used = root == "meta"
     for _, known in ipairs(M.MODULES) do
-      if module.text and root == known then
-        local file = docs.of_source("=[nnrun]" .. module.file)
-        for _, entry in ipairs(file.entries) do
-          if entry.kind == "function" and not entry.private and not entry.is_local and entry.name:sub(1, 1) ~= "_" then
-            visit(entry, file, module.name)
-          end
+      used = used or known == root
+    end
+    for _, entry in ipairs(used and file and file.entries or {}) do
+      if entry.class and not entry.private and (#entry.fields == 0 or entry.name) then
+        by_name[entry.class] = { name = entry.class, entry = entry, file = file, methods = {}, root = root }
+        list[#list + 1] = by_name[entry.class]
+        by_name[module.file .. (entry.name or entry.class)] = by_name[entry.class]
+      elseif entry.kind == "function" and not entry.private and entry.name:find("^%a") then
+        local class = by_name[module.file .. entry.owner]
+        if class then
+          table.insert(class.methods, entry)
         end
       end
     end
   end
+  return list
 end
 
-local function public_name(entry, module)
-  if entry.owner == "M" or entry.owner == "" then
-    return module .. "." .. entry.name
+-- All doc entries people can use: functions of modules, methods of classes.
+local function each_entry(visit)
+  for _, item in ipairs(M.names()) do
+    if type(item.value) == "function" then
+      local entry, file = docs.of_function(item.value)
+      if entry then
+        visit(entry, file, item.name)
+      end
+    end
   end
-  return entry.owner .. (entry.method and ":" or ".") .. entry.name
+  for _, class in ipairs(M.classes()) do
+    for _, entry in ipairs(class.methods) do
+      visit(entry, class.file, class.name .. (entry.method and ":" or ".") .. entry.name)
+    end
+  end
 end
 
 ---Search names and help texts for words.
@@ -359,14 +405,17 @@ function M.search(words)
     end
   end
   for _, item in ipairs(M.names()) do
-    add(item.name, summary_of(item.name, item.value), summary_of(item.name, item.value))
+    local summary = M.summary(item.name, item.value)
+    if type(item.value) ~= "function" or not docs.of_function(item.value) then
+      add(item.name, summary, summary)
+    end
   end
-  each_entry(function(entry, file, module)
+  each_entry(function(entry, file, name)
     local text = { entry.text }
     for _, row in ipairs(docs.option_rows(entry, file)) do
       text[#text + 1] = row.name .. " " .. (row.text or "")
     end
-    add(public_name(entry, module), entry.summary, table.concat(text, " "))
+    add(name, entry.summary, table.concat(text, " "))
   end)
   for _, list in ipairs(M.tables()) do
     for _, row in ipairs(list.rows) do
@@ -384,10 +433,9 @@ local function word_text(word)
     end
   end
   local text
-  each_entry(function(entry, file, module)
-    local name = public_name(entry, module)
+  each_entry(function(entry, file, name)
     if not text and (name == word or entry.name == word) then
-      text = M.entry_text(entry, file, entry.owner == "M" and name or nil)
+      text = M.entry_text(entry, file, name)
     end
   end)
   if text then
@@ -439,7 +487,7 @@ function M.text(thing)
   end
   local row, title = row_of((name or ""):match("[^.]+$"))
   if row then
-    return row_text(row, title)
+    return row_text(row, title, name)
   end
   return object_text(thing) or ("a %s: %s"):format(type(thing), options.show(thing))
 end
