@@ -1,0 +1,223 @@
+#include "train/step.h"
+
+#include "data/batch.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct Step {
+  Graph *graph;
+  Plan *plan;
+  int input_count, metric_count;
+  Ref inputs[STEP_MAX_INPUTS];
+  Tensor gathered[STEP_MAX_INPUTS]; /* the batch's rows, when they are not where they stand */
+  const void *bound[STEP_MAX_INPUTS];
+  int64_t rows;
+  DType dtype;
+  Ref output;
+  int output_index; /* in the plan's outputs, -1: none */
+  Pool *pool;
+};
+
+static Status make_plan(Step *step, const StepSpec *spec, const PlanOptions *options, Err *err) {
+  int count = 1 + spec->metric_count + spec->param_count + 1, used = 0;
+  PlanOutput *outputs = calloc((size_t)count, sizeof *outputs);
+  Ref *refs = calloc((size_t)count * 2, sizeof *refs), *grads = refs + count;
+  Status status = outputs && refs ? NN_OK : err_set(err, NN_NO_MEMORY, "no memory for a step");
+  for (int i = 0; i < spec->param_count; i++) refs[i] = spec->params[i].ref;
+  if (status == NN_OK && spec->param_count)
+    status = graph_gradient(step->graph, spec->loss, refs, spec->param_count, grads, err);
+  if (status == NN_OK) {
+    outputs[used++].ref = spec->loss;
+    for (int i = 0; i < spec->metric_count; i++) outputs[used++].ref = spec->metrics[i];
+    if (spec->output != REF_NONE) {
+      step->output_index = used;
+      outputs[used++].ref = spec->output;
+    }
+    for (int i = 0; i < spec->param_count; i++) {
+      if (grads[i] == REF_NONE) continue; /* its place in the flat vector stays zero */
+      void *dest = (char *)spec->grads->data +
+                   (size_t)spec->params[i].offset * dtype_size(spec->grads->dtype);
+      outputs[used++] = (PlanOutput){grads[i], dest};
+    }
+    status = plan_new(&step->plan, step->graph, outputs, used, options, err);
+  }
+  free(outputs);
+  free(refs);
+  return status;
+}
+
+static Status check_spec(const Graph *graph, const StepSpec *spec, Err *err) {
+  const Node *loss = graph_node(graph, spec->loss);
+  char text[SHAPE_TEXT_SIZE];
+  if (shape_count(&loss->shape) != 1)
+    return err_set(err, NN_SHAPE, "the loss must be one number; its shape is %s",
+                   shape_text(&loss->shape, text));
+  if (loss->dtype == DTYPE_I64) return err_set(err, NN_DTYPE, "the loss must not be int64");
+  if (spec->input_count < 1 || spec->input_count > STEP_MAX_INPUTS ||
+      spec->metric_count > STEP_MAX_METRICS)
+    return err_set(err, NN_BAD_ARGUMENT, "a step has 1 to %d inputs and at most %d metrics",
+                   STEP_MAX_INPUTS, STEP_MAX_METRICS);
+  for (int i = 0; i < spec->metric_count; i++) {
+    const Node *metric = graph_node(graph, spec->metrics[i]);
+    if (shape_count(&metric->shape) != 1 || metric->dtype != loss->dtype)
+      return err_set(err, NN_SHAPE, "metric %d must be one %s number", i + 1,
+                     dtype_name(loss->dtype));
+  }
+  if (spec->param_count && spec->grads->dtype != loss->dtype)
+    return err_set(err, NN_DTYPE, "the gradients are %s, the loss is %s",
+                   dtype_name(spec->grads->dtype), dtype_name(loss->dtype));
+  return NN_OK;
+}
+
+Status step_new(Step **out, Graph *graph, const StepSpec *spec, const PlanOptions *options,
+                Err *err) {
+  *out = NULL;
+  TRY(check_spec(graph, spec, err));
+  Step *step = calloc(1, sizeof *step);
+  if (!step) return err_set(err, NN_NO_MEMORY, "no memory for a step");
+  step->graph = graph;
+  step->input_count = spec->input_count;
+  step->metric_count = spec->metric_count;
+  step->dtype = graph_node(graph, spec->loss)->dtype;
+  step->rows = graph_node(graph, spec->inputs[0])->shape.dims[0];
+  step->output = spec->output;
+  step->output_index = -1;
+  step->pool = options->pool;
+  for (int i = 0; i < spec->input_count; i++) step->inputs[i] = spec->inputs[i];
+  Status status = make_plan(step, spec, options, err);
+  if (status != NN_OK) {
+    step_free(step);
+    return status;
+  }
+  *out = step;
+  return NN_OK;
+}
+
+void step_free(Step *step) {
+  if (!step) return;
+  plan_free(step->plan);
+  for (int i = 0; i < STEP_MAX_INPUTS; i++) tensor_release(&step->gathered[i]);
+  free(step);
+}
+
+PlanInfo step_info(const Step *step) { return plan_info(step->plan); }
+
+const Node *step_output(const Step *step) { return graph_node(step->graph, step->output); }
+
+/* ---- binding a batch ---- */
+
+static Status check_data(const Step *step, const StepData *data, Err *err) {
+  for (int i = 0; i < step->input_count; i++) {
+    const Node *node = graph_node(step->graph, step->inputs[i]);
+    const Tensor *tensor = data->inputs[i];
+    bool fits = tensor->dtype == node->dtype && tensor->shape.ndim == node->shape.ndim;
+    for (int k = 1; fits && k < node->shape.ndim; k++)
+      fits = tensor->shape.dims[k] == node->shape.dims[k];
+    char have[SHAPE_TEXT_SIZE], want[SHAPE_TEXT_SIZE];
+    if (!fits)
+      return err_set(err, NN_SHAPE, "input %d is %s %s; the model was built for batches %s %s",
+                     i + 1, dtype_name(tensor->dtype), shape_text(&tensor->shape, have),
+                     dtype_name(node->dtype), shape_text(&node->shape, want));
+    int64_t last = data->first + data->batches * step->rows;
+    if (!data->order && (data->first < 0 || last > tensor->shape.dims[0]))
+      return err_set(err, NN_BAD_ARGUMENT, "rows %" PRId64 " to %" PRId64 " of %" PRId64,
+                     data->first + 1, last, tensor->shape.dims[0]);
+  }
+  return NN_OK;
+}
+
+static Status make_gathered(Step *step, Err *err) {
+  for (int i = 0; i < step->input_count; i++) {
+    const Node *node = graph_node(step->graph, step->inputs[i]);
+    if (!step->gathered[i].buffer)
+      TRY(tensor_new(&step->gathered[i], node->dtype, &node->shape, err));
+  }
+  return NN_OK;
+}
+
+static void bind_batch(Step *step, const StepData *data, int64_t position) {
+  for (int i = 0; i < step->input_count; i++) {
+    const Tensor *source = data->inputs[i];
+    const void *from = step->gathered[i].data;
+    if (data->order)
+      batch_gather(&step->gathered[i], source, data->order + position, step->rows);
+    else
+      from = (const char *)source->data +
+             (source->shape.dims[0] ? tensor_bytes(source) / (size_t)source->shape.dims[0] : 0) *
+                 (size_t)position;
+    if (from == step->bound[i]) continue;
+    step->bound[i] = from;
+    plan_bind(step->plan, step->inputs[i], from);
+  }
+}
+
+/* ---- running ---- */
+
+static double scalar(const Step *step, int output) {
+  const void *value = plan_output(step->plan, output);
+  return step->dtype == DTYPE_F32 ? (double)*(const float *)value : *(const double *)value;
+}
+
+static Status explain_loss(Step *step, const OpRun *run, int64_t number, StepResult *result,
+                           Err *err) {
+  Ref bad;
+  TRY(plan_find_nonfinite(step->plan, run, &bad, err));
+  char text[200];
+  result->diverged = true;
+  snprintf(result->message, sizeof result->message, "%s is not finite at step %" PRId64,
+           bad == REF_NONE ? "the loss" : graph_node_text(step->graph, bad, text, sizeof text),
+           number);
+  return NN_OK;
+}
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static void keep_output(const Step *step, const StepData *data, int64_t position) {
+  if (!data->output || step->output_index < 0) return;
+  const Node *node = step_output(step);
+  size_t bytes = (size_t)shape_count(&node->shape) * dtype_size(node->dtype);
+  char *to = (char *)data->output->data + bytes / (size_t)step->rows * (size_t)position;
+  __builtin_memcpy(to, plan_output(step->plan, step->output_index), bytes);
+}
+
+Status step_run(Step *step, const StepData *data, const StepUpdate *update, double seconds,
+                StepResult *result, Err *err) {
+  TRY(check_data(step, data, err));
+  if (data->order) TRY(make_gathered(step, err));
+  /* Looking at the clock costs as much as a tiny step: look now and then. */
+  enum { CLOCK_EVERY = 16 };
+  double until = seconds > 0 ? now() + seconds : INFINITY;
+  double rows = (double)step->rows;
+  int64_t total = data->batches * data->repeat;
+  for (int64_t i = result->steps; i < total; i++) {
+    if (i % CLOCK_EVERY == CLOCK_EVERY - 1 && now() > until) break;
+    int64_t position = data->first + i % data->batches * step->rows;
+    bind_batch(step, data, position);
+    OpRun run = {update->seed, update->optim ? (uint64_t)optim_steps(update->optim) : 0};
+    plan_run(step->plan, &run);
+    double loss = scalar(step, 0);
+    if (!isfinite(loss) && update->optim)
+      return explain_loss(step, &run, (int64_t)run.step + 1, result, err);
+    result->loss += loss * rows;
+    if (data->losses) data->losses[i] = loss;
+    result->last_loss = loss;
+    for (int k = 0; k < step->metric_count; k++) result->metric[k] += scalar(step, 1 + k) * rows;
+    keep_output(step, data, position - data->first);
+    result->steps = i + 1;
+    if (!update->optim) continue;
+    double lr = update->lr ? update->lr[i] : update->lr_all;
+    if (optim_step(update->optim, lr, update->clip_norm, update->clip_value, step->pool)) continue;
+    result->diverged = true;
+    snprintf(result->message, sizeof result->message, "segment %d", optim_find_bad(update->optim));
+    return NN_OK;
+  }
+  return NN_OK;
+}

@@ -1,0 +1,74 @@
+/* A training or evaluation step: a graph with a loss, run batch by batch over rows of data.
+ *
+ * step_new appends the gradient to the graph and plans it, gradients going straight to the flat
+ * vector the optimiser reads; without parameters the step only evaluates. step_run then takes
+ * batches of a fixed number of rows, gathers each one's rows (or, in file order, reads them where
+ * they are), runs the plan and updates. It stops at the step in which the loss or a gradient stops
+ * being finite, before anything else is computed from it. */
+#ifndef NNRUN_TRAIN_STEP_H
+#define NNRUN_TRAIN_STEP_H
+
+#include "graph/plan.h"
+#include "train/optim.h"
+
+enum { STEP_MAX_INPUTS = 8, STEP_MAX_METRICS = 8 };
+
+/* A parameter of the graph, and where its gradient goes in the flat vector. */
+typedef struct StepParam {
+  Ref ref;
+  int64_t offset;
+} StepParam;
+
+typedef struct StepSpec {
+  const Ref *inputs; /* batched; bound to the data's tensors in this order */
+  int input_count;
+  Ref loss;           /* one element, the mean over the batch */
+  const Ref *metrics; /* one element each, means over the batch, of the loss's type */
+  int metric_count;
+  const StepParam *params;
+  int param_count;     /* 0: evaluate only */
+  const Tensor *grads; /* flat; the type of the loss */
+  Ref output;          /* rows to keep (predictions), or REF_NONE */
+} StepSpec;
+
+typedef struct Step Step;
+
+Status step_new(Step **out, Graph *graph, const StepSpec *spec, const PlanOptions *options,
+                Err *err);
+void step_free(Step *step);
+PlanInfo step_info(const Step *step);
+/* The shape of the output for one batch, and its type. */
+const Node *step_output(const Step *step);
+
+typedef struct StepData {
+  const Tensor *inputs[STEP_MAX_INPUTS]; /* first axis: all rows there are */
+  const int64_t *order; /* row numbers in the order to take them, or NULL: as they stand */
+  int64_t first;        /* position in that order of the first batch's first row */
+  int64_t batches;      /* how many to run; each has the rows the graph was traced with */
+  int64_t repeat; /* go over the same batches so many times (full-batch training); 1 is usual */
+  Tensor *output; /* rows of predictions go here, at the position of their batch; or NULL */
+} StepData;
+
+typedef struct StepUpdate {
+  Optim *optim;                 /* NULL: evaluate only */
+  double clip_norm, clip_value; /* 0: none */
+  const double *lr;             /* learning rate of each step, `batches * repeat` of them, or ... */
+  double lr_all;                /* ... when NULL, of all */
+  uint64_t seed;
+} StepUpdate;
+
+typedef struct StepResult {
+  double loss;                     /* sum over steps, each weighted by its rows */
+  double metric[STEP_MAX_METRICS]; /* likewise */
+  double last_loss;                /* of the last step, before its update */
+  int64_t steps;                   /* done */
+  bool diverged;
+  char message[256]; /* "softmax of linear_2 (x.lua:7) is not finite at step 812" */
+} StepResult;
+
+/* Adds to `result`, which starts as zeros. Runs until done, diverged, or `seconds` have passed (0:
+ * no limit), whichever is first: result->steps says how far it came. */
+Status step_run(Step *step, const StepData *data, const StepUpdate *update, double seconds,
+                StepResult *result, Err *err);
+
+#endif
