@@ -327,6 +327,27 @@ static int proc_columns(lua_State *L) {
   return 2;
 }
 
+/* proc.list(folder) -> sorted names in it | nil, message */
+static int proc_list(lua_State *L) {
+  const char *folder = luaL_checkstring(L, 1);
+  uv_fs_t request; /* without a callback libuv answers at once and starts no thread */
+  int found = uv_fs_scandir(NULL, &request, folder, 0, NULL);
+  if (found < 0) {
+    uv_fs_req_cleanup(&request);
+    lua_pushnil(L);
+    lua_pushfstring(L, "cannot list folder '%s': %s", folder, uv_strerror(found));
+    return 2;
+  }
+  lua_createtable(L, found, 0);
+  uv_dirent_t entry;
+  for (lua_Integer i = 1; uv_fs_scandir_next(&request, &entry) != UV_EOF; i++) {
+    lua_pushstring(L, entry.name);
+    lua_rawseti(L, -2, i);
+  }
+  uv_fs_req_cleanup(&request);
+  return 1;
+}
+
 static int proc_encode(lua_State *L) {
   luaL_checkany(L, 1);
   codec_encode(L, 1);
@@ -349,11 +370,11 @@ int luaopen_core_proc(lua_State *L) {
       {"__gc", crew_close_lua},  {"__close", crew_close_lua}, {NULL, NULL}};
   static const luaL_Reg channel_methods[] = {
       {"receive", channel_receive}, {"send", channel_send}, {"exit", channel_exit}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"start", proc_start},     {"now", proc_now},
-                                       {"wall", proc_wall},       {"cores", proc_cores},
-                                       {"pid", proc_pid},         {"hostname", proc_hostname},
-                                       {"columns", proc_columns}, {"encode", proc_encode},
-                                       {"decode", proc_decode},   {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"start", proc_start},     {"now", proc_now},   {"wall", proc_wall},
+      {"cores", proc_cores},     {"pid", proc_pid},   {"hostname", proc_hostname},
+      {"columns", proc_columns}, {"list", proc_list}, {"encode", proc_encode},
+      {"decode", proc_decode},   {NULL, NULL}};
   make_type(L, CREW_TYPE, crew_methods);
   make_type(L, CHANNEL_TYPE, channel_methods);
   luaL_newlib(L, functions);

@@ -1,5 +1,6 @@
 --- Search: spaces of settings, samplers, and sweeps that train many models side by side.
 local space = require "search.space"
+local studies = require "search.study"
 local sweep = require "search.sweep"
 
 local M = {
@@ -11,6 +12,7 @@ local M = {
   fixed = space.fixed,
   space = space.new,
   sweep = sweep.sweep,
+  load = studies.load,
 }
 
 return M

@@ -106,7 +106,7 @@ end
 local function add_study(self, plan, version, parts)
   self.id = check(self.store:run("study_add", plan.name, version, store.sha256(json.encode(parts)),
     plan.script, plan.objective, plan.space_text, plan.sampler, json.encode(parts), plan.seed,
-    plan.seeds, plan.trials, plan.threads, proc.wall()))
+    plan.seeds, plan.total, plan.threads, proc.wall()))
   self.version = version
   for _, file in ipairs(plan.files) do
     check(self.store:run("file_add", self.id, file.path, file.sha256, file.text))
@@ -121,8 +121,8 @@ local function continue_study(self, study, plan, changed)
   if changed then
     self:event(nil, "continued", "although changed: " .. changed)
   end
-  if plan.trials ~= study.trials then
-    check(self.store:run("study_set_trials", plan.trials, study.id))
+  if plan.total ~= study.trials then
+    check(self.store:run("study_set_trials", plan.total, study.id))
   end
   self.done = check(self.store:rows("trial_list", study.id))
 end
@@ -143,6 +143,8 @@ function M.open(plan)
   check(opened:begin())
   local parts = parts_of(plan)
   local study = check(opened:rows("study_latest", plan.name))[1]
+  local same = opened:rows("study_same", plan.name, store.sha256(json.encode(parts)))[1]
+  study = not plan.resume and same or study
   local changed = study and changes(study, parts)
   if study and not plan.fresh and (not changed or plan.resume) then
     continue_study(self, study, plan, changed)

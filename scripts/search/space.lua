@@ -203,7 +203,10 @@ end
 
 --- The values of this domain in a grid, or nil and why it has none.
 function Domain:points()
-  return self.values or number_points(self)
+  if self.values then
+    return self.values
+  end
+  return number_points(self)
 end
 
 --- The value at a place: `u` in [0, 1) runs through the domain, evenly or by magnitude.

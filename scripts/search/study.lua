@@ -1,5 +1,7 @@
 --- A study: the trials of a sweep and what they say. Everything is in the order of trial numbers, and
 --- nothing depends on how many workers ran them or when.
+local json = require "search.json"
+local objectives = require "search.objective"
 local store = require "core.store"
 local text = require "report.text"
 
@@ -68,13 +70,20 @@ end
 
 local function make_configs(study, names)
   local configs, by_number = {}, {}
+  local lazy = {
+    __index = function(config, key)
+      if key == "label" then -- made when asked for: there may be very many
+        config.label = M.label(config.params, names)
+        return config.label
+      end
+    end,
+  }
   for _, trial in ipairs(study.trials) do
     local config = by_number[trial.config]
     if not config then
-      config = {
-        number = trial.config, params = trial.params, label = M.label(trial.params, names),
-        seeds = {}, trials = {},
-      }
+      config = setmetatable({
+        number = trial.config, params = trial.params, seeds = {}, trials = {},
+      }, lazy)
       by_number[trial.config] = config
       configs[#configs + 1] = config
     end
@@ -126,6 +135,22 @@ local function load_epochs(study)
   end
 end
 
+-- Fields of a trial's row that a study shows.
+local FIELDS = { "number", "config", "repeat", "seed", "state", "last", "best", "best_epoch", "reason",
+  "message", "line", "signal", "seconds", "attempt" }
+
+--- A trial of its row in the store.
+---@param row table
+---@param params table
+---@return table trial
+function M.trial_of(row, params)
+  local trial = { params = params }
+  for _, key in ipairs(FIELDS) do
+    trial[key] = row[key]
+  end
+  return trial
+end
+
 --- Make a study of its trials.
 ---@param given {name: string, version: integer, id: integer, store: string, objective: table,
 --- select: string, trials: table[], names: string[], store_handle: userdata?}
@@ -151,25 +176,96 @@ function M.new(given)
   return study
 end
 
+-- Names of the parameters that can vary, from the recorded description of a space.
+local function varying(described, names, seen)
+  for _, name in ipairs(text.keys(described)) do
+    local domain = described[name]
+    if domain.kind ~= "fixed" and not seen[name] then
+      seen[name] = true
+      names[#names + 1] = name
+    end
+    for _, branch in ipairs(text.keys(domain.branches or {})) do
+      varying(domain.branches[branch], names, seen)
+    end
+  end
+  return names
+end
+
+--- A study as the store has it.
+---@param file string the store
+---@param name string? of the study, or "name@version"; default the newest of the file
+---@return search.Study? study nil, and why, when there is none
+---@return string? message
+function M.load(file, name)
+  local opened, message = store.open(file, "read")
+  if not opened then
+    return nil, message
+  end
+  local wanted, version = (name or ""):match("^(.-)@(%d+)$")
+  wanted, version = wanted or name, tonumber(version)
+  local found, known = nil, {}
+  for _, row in ipairs(assert(opened:rows("study_list"))) do
+    if (not wanted or row.name == wanted) and (not version or row.version == version) then
+      found = row
+    end
+    known[#known + 1] = ("%s@%d"):format(row.name, row.version)
+  end
+  if not found then
+    opened:close()
+    return nil, ("run store '%s' has no study%s; it has %s"):format(file,
+      name and (" '%s'"):format(name) or "", #known > 0 and table.concat(known, ", ") or "none")
+  end
+  local trials, configs = {}, {}
+  for _, row in ipairs(assert(opened:rows("trial_list", found.id))) do
+    configs[row.config] = configs[row.config] or json.decode(row.params)
+    trials[#trials + 1] = M.trial_of(row, configs[row.config])
+  end
+  local script
+  for _, row in ipairs(assert(opened:rows("file_list", found.id))) do
+    script = row.path == found.script and row.text or script
+  end
+  local session = assert(opened:rows("session_list", found.id))
+  session = session[#session] or {}
+  opened:close()
+  local settings = json.decode(found.settings)
+  local study = M.new {
+    name = found.name, version = found.version, id = found.id, store = file, trials = trials,
+    objective = objectives.parse(found.objective), script = script, created = found.created,
+    select = settings.objective:match("(%a+)$"),
+    names = varying(json.decode(found.space), {}, {}), outcome = found.outcome,
+    planned = found.trials,
+    info = {
+      script = found.script, objective = found.objective, sampler = found.sampler,
+      seed = found.seed, seeds = found.seeds, threads = found.threads, kernel = session.kernel,
+      isa = session.isa, store = file,
+    },
+  }
+  return study
+end
+
 -- Better first: complete configurations before those with diverged or failed trials, then by mean,
 -- then by number.
 local function ranked(study)
-  local order = {}
-  for i, config in ipairs(study.configs) do
-    order[i] = config
+  if study.ranking then
+    return study.ranking
   end
-  local objective, select = study.objective, study.select
+  local order, key = {}, {}
+  local sign = study.objective.direction == "max" and -1 or 1
+  for i, config in ipairs(study.configs) do
+    local mean = config[study.select].mean
+    order[i] = config
+    key[config] = mean == mean and sign * mean or math.huge
+  end
   table.sort(order, function(a, b)
     local whole_a, whole_b = a.n == #a.trials, b.n == #b.trials
     if whole_a ~= whole_b then
       return whole_a
-    end
-    local x, y = a[select].mean, b[select].mean
-    if objective:better(x, y) ~= objective:better(y, x) then
-      return objective:better(x, y)
+    elseif key[a] ~= key[b] then
+      return key[a] < key[b]
     end
     return a.number < b.number
   end)
+  study.ranking = order
   return order
 end
 

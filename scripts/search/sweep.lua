@@ -145,7 +145,7 @@ local function total_of(asked, sampler)
     options.fail("search.sweep: sampler '%s' needs trials = N, the number of trials in all "
       .. "(repeats included)", sampler.name)
   end
-  return math.min(asked.trials or all, all or math.huge)
+  return math.min(asked.trials or all, all or asked.trials)
 end
 
 local function quote(word)
@@ -199,15 +199,12 @@ local function known_trials(rows, plan)
   local trials = {}
   for _, row in ipairs(rows) do
     if row.number <= plan.total then
-      local trial = { id = row.id }
+      local trial = {}
       if row.state ~= "running" and not (plan.retry and row.state == "failed") then
-        for _, key in ipairs { "number", "config", "repeat", "seed", "state", "last", "best",
-          "best_epoch", "reason", "message", "line", "signal" } do
-          trial[key] = row[key]
-        end
         plan.configs[row.config] = plan.configs[row.config] or json.decode(row.params)
-        trial.params = plan.configs[row.config]
+        trial = studies.trial_of(row, plan.configs[row.config])
       end
+      trial.id = row.id
       trials[row.number] = trial
     end
   end

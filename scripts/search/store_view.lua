@@ -1,0 +1,212 @@
+--- What a run store says, for the commands list, show, best and export: each returns text to print,
+--- or nil and a message.
+local json = require "search.json"
+local options = require "options"
+local proc = require "core.proc"
+local progress = require "search.progress"
+local store = require "core.store"
+local studies = require "search.study"
+local tables = require "report.table"
+
+local M = {}
+
+local FOLDER = "results" -- where sweeps put their stores
+
+local function when(seconds)
+  return seconds and os.date("%Y-%m-%d %H:%M", math.floor(seconds)) or ""
+end
+
+-- The stores of the folder, sorted.
+local function default_files()
+  local names = proc.list(FOLDER) or {}
+  local files = {}
+  for _, name in ipairs(names) do
+    if name:find("%.db$") then
+      files[#files + 1] = FOLDER .. "/" .. name
+    end
+  end
+  table.sort(files)
+  return files
+end
+
+--- The studies of one or all stores.
+---@param file string? default: every results/*.db
+---@return string? text
+---@return string? message
+function M.list(file)
+  local files = file and { file } or default_files()
+  if #files == 0 then
+    return nil, ("no run store in folder '%s'; name one: nnrun list FILE"):format(FOLDER)
+  end
+  local rows = {}
+  for _, path in ipairs(files) do
+    local opened, message = store.open(path, "read")
+    if not opened then
+      return nil, message
+    end
+    for _, study in ipairs(assert(opened:rows("study_list"))) do
+      rows[#rows + 1] = {
+        store = path, study = study.name, version = study.version, objective = study.objective,
+        trials = study.trials and ("%d/%d"):format(study.done, study.trials) or study.done,
+        failed = study.failed, sampler = study.sampler, seeds = study.seeds,
+        created = when(study.created), state = study.outcome or "not ended",
+      }
+    end
+    opened:close()
+  end
+  if #rows == 0 then
+    return ("run store '%s' has no studies yet\n"):format(files[1])
+  end
+  return tables.new(rows, { "store", "study", "version", "objective", "sampler",
+    { key = "trials", title = "trials done", align = "right" }, "failed", "seeds", "created", "state",
+  }):text()
+end
+
+-- Everything that is known about one trial.
+local function show_trial(study, number)
+  local trial
+  for _, candidate in ipairs(study.trials) do
+    trial = candidate.number == number and candidate or trial
+  end
+  if not trial then
+    return nil, ("study '%s' has no trial %d; it has %d"):format(study.name, number, #study.trials)
+  end
+  local lines = { ("trial %d of '%s': configuration %d, repeat %d, seed %d, %s%s"):format(number,
+    study.name, trial.config, trial["repeat"], trial.seed, trial.state,
+    trial.seconds and " after " .. progress.duration(trial.seconds) or "") }
+  for _, name in ipairs(options.keys(trial.params)) do
+    lines[#lines + 1] = ("  %s = %s"):format(name, json.encode(trial.params[name]))
+  end
+  if trial.message then
+    lines[#lines + 1] = trial.message
+  end
+  local opened = assert(store.open(study.store, "read"))
+  local row = assert(opened:rows("trial_get", study.id, number))[1]
+  local output = assert(opened:rows("output_of_trial", row.id))[1]
+  opened:close()
+  local result = table.concat(lines, "\n") .. "\n"
+  if #trial.epochs > 0 then
+    local seen = {}
+    for _, epoch in ipairs(trial.epochs) do
+      for name in pairs(epoch) do
+        seen[name] = name ~= "epoch" or nil
+      end
+    end
+    local columns = { "epoch" }
+    for _, name in ipairs(options.keys(seen)) do
+      columns[#columns + 1] = name
+    end
+    result = result .. tables.new(trial.epochs, columns):text()
+  end
+  return result .. (output and "output:\n" .. output.text .. "\n" or "")
+end
+
+--- A study with its results, or one trial with its epochs.
+---@param file string the store
+---@param id string? a trial's number, a study's name or "name@version"
+---@return string? text
+---@return string? message
+function M.show(file, id)
+  local number = math.tointeger(tonumber(id))
+  local study, message = studies.load(file, not number and id or nil)
+  if not study then
+    return nil, message
+  elseif number then
+    return show_trial(study, number)
+  end
+  local info = study.info
+  return ("study '%s' version %d: %s, sampler %s, seed %d, %d trial%s of %s, script %s, %s\n"):format(
+    study.name, study.version, info.objective, info.sampler, info.seed, #study.trials,
+    #study.trials == 1 and "" or "s", study.planned or "the grid", info.script,
+    when(study.created)) .. study:text()
+end
+
+--- The best configuration of a study.
+---@param file string the store
+---@param name string? of the study
+---@return string? text
+---@return string? message
+function M.best(file, name)
+  local study, message = studies.load(file, name)
+  if not study then
+    return nil, message
+  end
+  local best = study:best()
+  if not best then
+    return nil, ("no trial of study '%s' has finished"):format(study.name)
+  end
+  local lines = {
+    ("best of '%s' (%s, %s epoch): %s"):format(study.name, study.info.objective, study.select,
+      best.label),
+    ("  %s %s over %d seed%s, trials %s"):format(study.objective.metric,
+      best.std == best.std and ("%.6g ± %.2g"):format(best.mean, best.std)
+        or ("%.6g"):format(best.mean), best.n, best.n == 1 and "" or "s",
+      table.concat(best.trials, ", ")),
+  }
+  for _, key in ipairs(options.keys(best.params)) do
+    lines[#lines + 1] = ("  %s = %s"):format(key, json.encode(best.params[key]))
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local FORMATS = { "csv", "json" }
+
+-- One flat record per trial; parameters are prefixed, so that none hides a field.
+local function records(study)
+  local rows, columns = {}, { "number", "config", "repeat", "seed", "state", "last", "best",
+    "best_epoch" }
+  local seen = {}
+  for i, trial in ipairs(study.trials) do
+    local row = {}
+    for _, key in ipairs(columns) do
+      row[key] = trial[key]
+    end
+    for name, value in pairs(trial.params) do
+      row["param." .. name] = type(value) == "table" and json.encode(value) or value
+      seen["param." .. name] = true
+    end
+    row.message = trial.message
+    rows[i] = row
+  end
+  for _, name in ipairs(options.keys(seen)) do
+    columns[#columns + 1] = name
+  end
+  columns[#columns + 1] = "message"
+  return rows, columns
+end
+
+--- All trials of a study: "csv", one line per trial, or "json", with every epoch.
+---@param file string the store
+---@param format string? default "csv"
+---@param name string? of the study
+---@return string? text
+---@return string? message
+function M.export(file, format, name)
+  format = format or "csv"
+  if format ~= "csv" and format ~= "json" then
+    local near = options.nearest(format, FORMATS)
+    return nil, ("unknown export format '%s'%s"):format(format,
+      near and (" (did you mean '%s'?)"):format(near) or "; it can be csv or json")
+  end
+  local study, message = studies.load(file, name)
+  if not study then
+    return nil, message
+  end
+  if format == "csv" then
+    return tables.new(records(study)):csv()
+  end
+  local trials = {}
+  for i, trial in ipairs(study.trials) do
+    local record = { epochs = trial.epochs, params = trial.params, message = trial.message }
+    for _, key in ipairs { "number", "config", "repeat", "seed", "state", "last", "best",
+      "best_epoch" } do
+      record[key] = trial[key]
+    end
+    trials[i] = json.encode(record)
+  end
+  return ('{"study":%s,"version":%d,"objective":%s,"trials":[\n%s\n]}\n'):format(
+    json.encode(study.name), study.version, json.encode(study.info.objective),
+    table.concat(trials, ",\n"))
+end
+
+return M
