@@ -20,11 +20,15 @@ local PALETTES = { -- position, colour; viridis by Smith & van der Walt, divergi
   grey = "0 '#FFFFFF', 1 '#303030'",
 }
 
---- A text as a gnuplot string that means exactly this text.
+--- A text as a gnuplot string that means exactly this text: single-quoted, where nothing but the
+--- quote itself has a meaning. gnuplot 5.4 takes a doubled quote at the very beginning for an empty
+--- string, so quotes there are put before it, in a double-quoted string of their own.
 ---@param value string
 ---@return string
 function M.quote(value)
-  return "'" .. text.clean(value):gsub("'", "''") .. "'"
+  local quotes, rest = text.clean(value):match("^('*)(.*)$")
+  local quoted = "'" .. rest:gsub("'", "''") .. "'"
+  return quotes == "" and quoted or ('"%s".%s'):format(quotes, quoted)
 end
 
 -- Labels of tics are format strings too.

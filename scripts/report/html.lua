@@ -106,9 +106,9 @@ local function tiles(view)
   end
   local best, parts = view.rows[1], {}
   if best and best.mark then
-    local decimals = text.decimals({ best.best }, { best.best_std })
-    parts[1] = tile(text.with_spread(best.best, best.best_std, decimals),
-      ("best %s (mean%s)"):format(view.metric, best.n > 1 and " ± std over seeds" or ""))
+    local decimals = text.decimals({ best.value }, { best.value_std })
+    parts[1] = tile(text.with_spread(best.value, best.value_std, decimals),
+      ("%s %s (mean%s)"):format(view.select, view.metric, best.n > 1 and " ± std over seeds" or ""))
   end
   parts[#parts + 1] = tile(#view.rows, plural(#view.rows, "setting"))
   parts[#parts + 1] = tile(trials, plural(trials, "trial"))
@@ -198,9 +198,9 @@ function M.page(view, options)
       .. "<meta name=\"color-scheme\" content=\"light dark\">\n",
     "<title>", text.escape(view.name), "</title>\n<style>\n", STYLE, "</style>\n</head>\n<body>\n",
     "<h1>", text.escape(view.name), "</h1>\n",
-    "<p class=\"soft\">Settings are compared by ", text.escape(view.metric), ", ", goal, " is better. ",
-    "The best value is that of a trial's best epoch, the last that of its last; both are averaged over ",
-    "seeds.</p>\n", tiles(view), chosen_setting(view),
+    "<p class=\"soft\">Settings are compared by the ", view.select, " ", text.escape(view.metric), "; ", goal,
+    " is better. The best value of a trial is that of its best epoch, the last that of its last epoch; ",
+    "the table has their means over the seeds that finished.</p>\n", tiles(view), chosen_setting(view),
   }
   local function add(content)
     parts[#parts + 1] = content

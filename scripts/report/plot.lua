@@ -180,8 +180,8 @@ local function collect(panel, axis)
       into[#into + 1] = cells[1] - half
       into[#into + 1] = cells[#cells] + half
     elseif series.style == "bars" then
-      into[#into + 1] = axis == "y" and 0 or (series.x[1] or 1) - 0.6
-      into[#into + 1] = axis == "y" and 0 or (series.x[#series.x] or 1) + 0.6
+      into[#into + 1] = axis == "x" and (series.x[1] or 1) - 0.6 or not panel.y.log and 0 or nil
+      into[#into + 1] = axis == "x" and (series.x[#series.x] or 1) + 0.6 or nil
     end
   end
   return main, muted

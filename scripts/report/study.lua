@@ -1,8 +1,9 @@
 --- A sweep's results put in order: which settings differ in what, who is ahead, and by how much.
 --
--- Reads a study as search.sweep returns it: name, objective {direction, metric}, configs (a list in
--- order of {params, trials, label, n, last {mean, std}, best {mean, std}}), trials with epochs and
--- state. Nothing here depends on the clock or on the order in which trials ended.
+-- Reads a study as search.sweep returns it: name, objective {direction, metric}, select ("best" or
+-- "last": which of a trial's two values ranks), and configs, a list in order of {number, params,
+-- trials, label, n, last {mean, std}, best {mean, std}}; trials have seed, state, last, best, epochs.
+-- Nothing here depends on the clock or on the order in which trials ended.
 local curves = require "report.curves"
 local plot = require "report.plot"
 local stats = require "report.stats"
@@ -61,8 +62,8 @@ end
 local function states(trials)
   local counts, parts = {}, {}
   for _, trial in ipairs(trials) do
-    local state = trial.state or "ok"
-    if state ~= "ok" and state ~= "done" and state ~= "complete" and state ~= "finished" then
+    local state = trial.state or "finished"
+    if state ~= "finished" then
       counts[state] = (counts[state] or 0) + 1
     end
   end
@@ -72,60 +73,63 @@ local function states(trials)
   return table.concat(parts, ", ")
 end
 
--- The objective of each trial at its best epoch, by seed: what pairs two settings.
-local function values_by_seed(config, objective)
+-- What ranks the finished trials of a setting, by seed: the pairs of a comparison.
+local function values_by_seed(config, select)
   local values = {}
   for i, trial in ipairs(config.trials or {}) do
-    local best
-    for _, row in ipairs(trial.epochs or {}) do
-      local value = row[objective.metric]
-      if plot.finite(value) and (not best or (objective.direction == "min") == (value < best)) then
-        best = value
-      end
+    if plot.finite(trial[select]) and (trial.state or "finished") == "finished" then
+      values[trial.seed or i] = trial[select]
     end
-    best = best or plot.finite(trial.value) and trial.value or nil
-    values[trial.seed or i] = best
   end
   return values
+end
+
+-- Settings all of whose trials finished come first, then by the mean that ranks, then in order.
+local function rank_rows(rows, select, direction)
+  local sign = direction == "min" and 1 or -1
+  local function key(row)
+    return plot.finite(row[select]) and sign * row[select] or math.huge
+  end
+  table.sort(rows, function(a, b)
+    if a.whole ~= b.whole then
+      return a.whole
+    elseif key(a) ~= key(b) then
+      return key(a) < key(b)
+    end
+    return a.order < b.order
+  end)
 end
 
 --- Read a study.
 ---@param study table from search.sweep
 ---@return table view {name, metric, direction, rows, varying, fixed, trials}; rows best first, each with
----rank, config, flat, label, n, last, last_std, best, best_std, states, order
+---rank, config, number, flat, label, n, last, last_std, best, best_std, value, states, order
 function M.view(study)
   local objective = study.objective or { direction = "min", metric = "val_loss" }
-  local rows = {}
+  local rows, select = {}, study.select or "best"
   for i, config in ipairs(study.configs) do
     local last, best = config.last or {}, config.best or {}
     rows[i] = {
-      order = i, config = config, flat = flatten(config.params or {}, "", {}),
+      order = i, number = config.number or i, config = config, flat = flatten(config.params or {}, "", {}),
       n = config.n or #(config.trials or {}), states = states(config.trials or {}),
       last = last.mean or NAN, last_std = last.std or NAN,
       best = best.mean or NAN, best_std = best.std or NAN,
     }
+    rows[i].value, rows[i].value_std = rows[i][select], rows[i][select .. "_std"]
+    rows[i].whole = rows[i].states == "" and rows[i].value == rows[i].value
   end
   local varying, fixed = {}, {}
   if #rows > 0 then
     varying, fixed = parameter_names(rows)
   end
-  local sign = objective.direction == "min" and 1 or -1
-  local function key(row) -- settings without a value come last
-    return row.best == row.best and sign * row.best or math.huge
-  end
-  table.sort(rows, function(a, b)
-    if key(a) ~= key(b) then
-      return key(a) < key(b)
-    end
-    return a.order < b.order
-  end)
+  rank_rows(rows, "value", objective.direction)
   for rank, row in ipairs(rows) do
     row.rank = rank
-    row.mark = rank == 1 and row.best == row.best
+    row.mark = rank == 1 and row.value == row.value
     row.label = #varying > 0 and label_of(row.flat, varying) or row.config.label or "setting " .. row.order
   end
   return { name = study.name or "sweep", metric = objective.metric, direction = objective.direction,
-    rows = rows, varying = varying, fixed = fixed, objective = objective, study = study }
+    select = select, rows = rows, varying = varying, fixed = fixed, study = study }
 end
 
 --- The table of settings, best first.
@@ -135,7 +139,7 @@ end
 ---@return table table
 function M.table(view, options)
   options = options or {}
-  local rows, columns = {}, { { key = "rank", title = "#" } }
+  local rows, columns = {}, { { key = "rank", title = "#" }, { key = "number", title = "config" } }
   local any_states = false
   for i = 1, math.min(options.top or #view.rows, #view.rows) do
     local row = view.rows[i]
@@ -160,7 +164,7 @@ function M.table(view, options)
   local result = tables.new(rows, columns)
   local first_line = result:text():match("[^\n]*\n([^\n]*)")
   if options.width and text.width(first_line) > options.width then
-    columns = { { key = "rank", title = "#" }, { key = "label", title = "configuration" } }
+    columns = { columns[1], columns[2], { key = "label", title = "parameters" } }
     add_results()
     result = tables.new(rows, columns)
   end
@@ -193,7 +197,7 @@ function M.epochs(view)
   for _, row in ipairs(ordered) do
     for t, trial in ipairs(row.config.trials or {}) do
       for e, epoch in ipairs(trial.epochs or {}) do
-        local line = { row.order, trial.number or t, trial.seed, trial.state }
+        local line = { row.number, trial.number or t, trial.seed, trial.state }
         local at = 4
         for _, name in ipairs(view.varying) do
           at = at + 1
@@ -217,12 +221,12 @@ end
 ---than three shared seeds everywhere or fewer than two settings
 function M.compare(view)
   local winner = view.rows[1]
-  if not winner or winner.best ~= winner.best then
+  if not winner or winner.value ~= winner.value then
     return nil
   end
-  local ours, results, p = values_by_seed(winner.config, view.objective), {}, {}
+  local ours, results, p = values_by_seed(winner.config, view.select), {}, {}
   for i = 2, #view.rows do
-    local theirs = values_by_seed(view.rows[i].config, view.objective)
+    local theirs = values_by_seed(view.rows[i].config, view.select)
     local a, b = {}, {}
     for _, seed in ipairs(text.keys(ours)) do
       if theirs[seed] then
@@ -252,9 +256,9 @@ function M.verdict(view)
     return nil
   end
   local decimals = text.decimals({ test.mean }, { (test.high - test.low) / 4 })
-  return ("#1 against #2 over %d shared seeds: difference of best %s %s (95 %% interval %s to %s "
+  return ("#1 against #2 over %d shared seeds: difference of %s %s %s (95 %% interval %s to %s "
     .. "for this pair alone), p = %.2g after Holm's correction for %d comparison%s: %s"):format(
-    test.n, view.metric, text.number(test.mean, decimals), text.number(test.low, decimals),
+    test.n, view.select, view.metric, text.number(test.mean, decimals), text.number(test.low, decimals),
     text.number(test.high, decimals), test.adjusted, #results, #results == 1 and "" or "s",
     test.adjusted < 0.05 and "a real difference at the 5 % level."
       or "these seeds do not tell them apart.")
@@ -324,17 +328,17 @@ local function parameter_panel(view, name)
   local xs, ys, lists, order, count = {}, {}, {}, {}, 0
   for _, row in ipairs(view.rows) do
     local value = row.flat[name]
-    if value ~= nil and plot.finite(row.best) then
+    if value ~= nil and plot.finite(row.value) then
       local x = scale.numeric and value or scale.places[text.value(value)]
       if not lists[x] then
         lists[x] = {}
         order[#order + 1] = x
       end
-      table.insert(lists[x], row.best)
+      table.insert(lists[x], row.value)
       count = count + 1
       -- Beside one another where values coincide, so that dots can be counted.
       local shift = scale.numeric and 0 or ((#lists[x] * 5) % 9 - 4) * 0.05
-      xs[count], ys[count] = x + shift, row.best
+      xs[count], ys[count] = x + shift, row.value
     end
   end
   local series = { { name = "one setting (mean over its seeds)", x = xs, y = ys, style = "points", color = 1 } }
@@ -354,7 +358,7 @@ local function parameter_panel(view, name)
       x.tics[i] = { value, text.value(value) }
     end
   end
-  return { x = x, y = { label = "best " .. view.metric }, series = series }
+  return { x = x, y = { label = view.select .. " " .. view.metric }, series = series }
 end
 
 --- How each parameter bears on the result: one small plot for each that varies.

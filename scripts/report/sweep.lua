@@ -71,7 +71,7 @@ local function print_table(view, chosen, stem)
   end
   local verdict = studies.verdict(view)
   if verdict then
-    io.stdout:write("\n", verdict, "\n")
+    io.stdout:write("\n", text.wrap(verdict, math.max(60, math.min(columns, 100))), "\n")
   end
 end
 

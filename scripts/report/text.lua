@@ -65,6 +65,23 @@ function M.cut(text, width)
   return width > 0 and text:sub(1, stop) .. "…" or ""
 end
 
+--- Breaks a text into lines of at most `width` columns, at spaces.
+---@param text string
+---@param width integer
+---@return string
+function M.wrap(text, width)
+  local lines, line = {}, ""
+  for word in text:gmatch("%S+") do
+    if line ~= "" and M.width(line) + 1 + M.width(word) > width then
+      lines[#lines + 1], line = line, word
+    else
+      line = line == "" and word or line .. " " .. word
+    end
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n")
+end
+
 --- Pads a text with spaces to `width` columns.
 ---@param text string
 ---@param width integer
