@@ -54,7 +54,7 @@ MACHINE := $(shell uname -m)
 VECTOR_LIBS := $(if $(filter x86_64,$(MACHINE)),-lmvec)
 
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla \
-        -Wno-unknown-warning-option -Wno-psabi -Wno-format-truncation # error messages that do not fit are cut, on purpose
+        -Wno-psabi $(if $(findstring clang,$(CC)),,-Wno-format-truncation) # messages are cut to fit
 INCLUDES := -Icore -Ibindings $(LUA_CFLAGS) $(CORE_CFLAGS) $(HAVE)
 FLAGS := -std=gnu11 $(OPT) -fno-math-errno -fno-trapping-math -fopenmp-simd -fPIC -D_GNU_SOURCE \
          $(WARN) $(WERROR) $(INCLUDES) $(CFLAGS) $(SAN)
