@@ -3,12 +3,10 @@
  * The same function serves two kinds of operands: values of a graph are traced, tensors are
  * computed at once (as a graph of one op). Numbers stand for scalars. After the operands come the
  * attributes, by position in the row's order or in a table by name. */
+#include "attrs.h"
 #include "node.h"
 
 #include "graph/plan.h"
-
-#include <math.h>
-#include <string.h>
 
 typedef struct Operands {
   OpId op;
@@ -18,104 +16,6 @@ typedef struct Operands {
   Graph *graph;
   DType dtype; /* for numbers among the operands */
 } Operands;
-
-/* ---- attributes ---- */
-
-static double check_number(lua_State *L, int index, OpId op, const AttrSpec *spec) {
-  if (spec->type == ATTR_BOOL) {
-    if (!lua_isboolean(L, index))
-      binding_raisef(L, "%s: %s must be true or false, got %s", op_info(op)->name, spec->name,
-                     luaL_typename(L, index));
-    return lua_toboolean(L, index);
-  }
-  if (lua_type(L, index) != LUA_TNUMBER)
-    binding_raisef(L, "%s: %s must be a number, got %s", op_info(op)->name, spec->name,
-                   luaL_typename(L, index));
-  double number = lua_tonumber(L, index);
-  if (spec->type != ATTR_NUMBER && (number != floor(number) || fabs(number) > 9e15))
-    binding_raisef(L, "%s: %s must be a whole number, got %f", op_info(op)->name, spec->name,
-                   number);
-  bool counted = spec->type == ATTR_AXIS || spec->type == ATTR_AXES || spec->type == ATTR_INDEX;
-  if (counted && number == 0)
-    binding_raisef(L, "%s: %s counts from 1 (or from the end with -1), 0 is neither",
-                   op_info(op)->name, spec->name);
-  return counted && number > 0 ? number - 1 : number;
-}
-
-static void read_attr(lua_State *L, int index, OpId op, const AttrSpec *spec, Attr *attr) {
-  index = lua_absindex(L, index);
-  bool list = spec->type == ATTR_INTS || spec->type == ATTR_AXES;
-  if (!list) {
-    attr->number = check_number(L, index, op, spec);
-    return;
-  }
-  if (!lua_istable(L, index)) {
-    attr->count = 1;
-    attr->list[0] = (int64_t)check_number(L, index, op, spec);
-    return;
-  }
-  lua_Integer count = (lua_Integer)lua_rawlen(L, index);
-  if (count > MAX_DIMS)
-    binding_raisef(L, "%s: %s has %lld entries; at most %d are supported", op_info(op)->name,
-                   spec->name, (long long)count, MAX_DIMS);
-  attr->count = (int)count;
-  for (int i = 0; i < attr->count; i++) {
-    lua_rawgeti(L, index, i + 1);
-    attr->list[i] = (int64_t)check_number(L, -1, op, spec);
-    lua_pop(L, 1);
-  }
-}
-
-static bool named_table(lua_State *L, int index) {
-  if (!lua_istable(L, index) || lua_rawlen(L, index) > 0) return false;
-  lua_pushnil(L);
-  if (!lua_next(L, index)) return false;
-  bool named = lua_type(L, -2) == LUA_TSTRING;
-  lua_pop(L, 2);
-  return named;
-}
-
-static void read_named(lua_State *L, int index, OpId op, Attrs *attrs, bool *given) {
-  AttrSpec spec;
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-    int i = 0;
-    while (op_attr_spec(op, i, &spec) && strcmp(spec.name, key) != 0) i++;
-    if (!op_attr_spec(op, i, &spec))
-      binding_raisef(L, "%s has no option '%s'; it has: %s", op_info(op)->name, key,
-                     *op_info(op)->attr_text ? op_info(op)->attr_text : "none");
-    read_attr(L, -1, op, &spec, &attrs->at[i]);
-    given[i] = true;
-    lua_pop(L, 1);
-  }
-}
-
-static void read_attrs(lua_State *L, const Operands *operands, Attrs *attrs) {
-  OpId op = operands->op;
-  bool given[OP_MAX_ATTRS] = {false};
-  AttrSpec spec;
-  op_attr_defaults(op, attrs);
-  int top = operands->graph_index ? operands->graph_index - 1 : lua_gettop(L);
-  int index = operands->first_attr;
-  if (index <= top && named_table(L, index)) {
-    read_named(L, index, op, attrs, given);
-    index++;
-  } else {
-    for (int i = 0; index <= top && op_attr_spec(op, i, &spec); i++, index++) {
-      if (lua_isnil(L, index)) continue;
-      read_attr(L, index, op, &spec, &attrs->at[i]);
-      given[i] = true;
-    }
-  }
-  if (index <= top)
-    binding_raisef(L, "%s: too many arguments; it takes %d operands and the options: %s",
-                   op_info(op)->name, op_info(op)->arity,
-                   *op_info(op)->attr_text ? op_info(op)->attr_text : "none");
-  for (int i = 0; i < OP_MAX_ATTRS && op_attr_spec(op, i, &spec); i++)
-    if (spec.required && !given[i])
-      binding_raisef(L, "%s: %s must be given", op_info(op)->name, spec.name);
-}
 
 /* ---- operands ---- */
 
@@ -229,7 +129,9 @@ static int call_op(lua_State *L) {
   Operands operands = {.op = (OpId)lua_tointeger(L, lua_upvalueindex(1))};
   Attrs attrs;
   find_operands(L, &operands);
-  read_attrs(L, &operands, &attrs);
+  int top = operands.graph_index ? operands.graph_index - 1 : lua_gettop(L);
+  const OpInfo *info = op_info(operands.op);
+  binding_read_attrs(L, operands.first_attr, top, info->name, info->attr_text, &attrs);
   return operands.graph ? trace(L, &operands, &attrs) : compute_now(L, &operands, &attrs);
 }
 
@@ -241,22 +143,7 @@ static int call_unary(lua_State *L) {
 
 /* ---- describing the table ---- */
 
-static void push_default(lua_State *L, const AttrSpec *spec) {
-  bool counted = spec->type == ATTR_AXIS || spec->type == ATTR_INDEX;
-  if (spec->required || spec->type == ATTR_INTS || spec->type == ATTR_AXES)
-    lua_pushnil(L);
-  else if (spec->type == ATTR_BOOL)
-    lua_pushboolean(L, spec->fallback != 0);
-  else
-    lua_pushnumber(L, counted && spec->fallback >= 0 ? spec->fallback + 1 : spec->fallback);
-}
-
 static int describe(lua_State *L) {
-  static const char *const types[] = {
-#define X(name, word) [ATTR_##name] = (word),
-      ATTR_TYPES(X)
-#undef X
-  };
   lua_createtable(L, OP_COUNT, 0);
   for (int op = 0; op < OP_COUNT; op++) {
     const OpInfo *info = op_info((OpId)op);
@@ -271,20 +158,7 @@ static int describe(lua_State *L) {
     lua_setfield(L, -2, "optional");
     lua_pushboolean(L, info->elementwise);
     lua_setfield(L, -2, "elementwise");
-    lua_newtable(L);
-    AttrSpec spec;
-    for (int i = 0; i < OP_MAX_ATTRS && op_attr_spec((OpId)op, i, &spec); i++) {
-      lua_createtable(L, 0, 4);
-      lua_pushstring(L, spec.name);
-      lua_setfield(L, -2, "name");
-      lua_pushstring(L, types[spec.type]);
-      lua_setfield(L, -2, "type");
-      lua_pushboolean(L, spec.required);
-      lua_setfield(L, -2, "required");
-      push_default(L, &spec);
-      lua_setfield(L, -2, "default");
-      lua_rawseti(L, -2, i + 1);
-    }
+    binding_push_attrs(L, info->attr_text);
     lua_setfield(L, -2, "options");
     lua_rawseti(L, -2, op + 1);
   }

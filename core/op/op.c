@@ -80,7 +80,10 @@ static AttrType attr_type(const char *word, size_t length) {
 }
 
 bool op_attr_spec(OpId op, int index, AttrSpec *spec) {
-  const char *text = infos[op].attr_text;
+  return attr_spec(infos[op].attr_text, index, spec);
+}
+
+bool attr_spec(const char *text, int index, AttrSpec *spec) {
   for (int skip = 0; skip < index && *text; skip++) {
     text += strcspn(text, " ");
     text += strspn(text, " ");
@@ -101,10 +104,12 @@ bool op_attr_spec(OpId op, int index, AttrSpec *spec) {
   return true;
 }
 
-void op_attr_defaults(OpId op, Attrs *attrs) {
+void op_attr_defaults(OpId op, Attrs *attrs) { attr_defaults(infos[op].attr_text, attrs); }
+
+void attr_defaults(const char *text, Attrs *attrs) {
   *attrs = (Attrs){0};
   AttrSpec spec;
-  for (int i = 0; i < OP_MAX_ATTRS && op_attr_spec(op, i, &spec); i++) {
+  for (int i = 0; i < OP_MAX_ATTRS && attr_spec(text, i, &spec); i++) {
     attrs->at[i].number = spec.fallback;
     attrs->at[i].count = -1;
   }

@@ -171,6 +171,9 @@ OpId op_find(const char *name);
 bool op_attr_spec(OpId op, int index, AttrSpec *spec);
 /* All attributes at their defaults. */
 void op_attr_defaults(OpId op, Attrs *attrs);
+/* The same for any text of that form (layers have one, too). */
+bool attr_spec(const char *text, int index, AttrSpec *spec);
+void attr_defaults(const char *text, Attrs *attrs);
 /* The kernel of a non-elementwise op for the dtype of its arithmetic. */
 OpKernel op_kernel(OpId op, DType dtype, Isa isa);
 /* How many parts a call is worth splitting into; depends on shapes and `threads` alone. */

@@ -46,6 +46,7 @@ typedef struct StepData {
   int64_t first;        /* position in that order of the first batch's first row */
   int64_t batches;      /* how many to run; each has the rows the graph was traced with */
   int64_t repeat; /* go over the same batches so many times (full-batch training); 1 is usual */
+  double *losses; /* the loss of each step goes here, `batches * repeat` of them; or NULL */
   Tensor *output; /* rows of predictions go here, at the position of their batch; or NULL */
 } StepData;
 

@@ -1,0 +1,343 @@
+/* Training in Lua: module core.train. The fit loop in nn/fit.lua is its user.
+ *
+ * step{...} plans a traced graph; optim{...} holds what an optimiser remembers of flat parameters;
+ * step:run{...} trains or evaluates whole batches in C and comes back for signals now and then. */
+#include "node.h"
+#include "optim.h"
+
+#include "base/rng.h"
+#include "data/batch.h"
+#include "tensor/gemm.h"
+#include "train/step.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char STEP_TYPE[] = "nnrun.step";
+static const char OPTIM_TYPE[] = "nnrun.optim";
+static const char POOL_TYPE[] = "nnrun.pool";
+
+typedef struct StepBox {
+  Step *step;
+} StepBox;
+typedef struct OptimBox {
+  Optim *optim;
+} OptimBox;
+typedef struct PoolBox {
+  Pool *pool;
+} PoolBox;
+
+static int table_field(lua_State *L, int index, const char *name) {
+  return lua_getfield(L, index, name);
+}
+
+static double number_field(lua_State *L, int index, const char *name, double fallback) {
+  double value = table_field(L, index, name) == LUA_TNIL ? fallback : luaL_checknumber(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+static int64_t integer_field(lua_State *L, int index, const char *name, int64_t fallback) {
+  int64_t value = table_field(L, index, name) == LUA_TNIL ? fallback : luaL_checkinteger(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* A field that is a tensor, or NULL. The table keeps it alive. */
+static Tensor *tensor_field(lua_State *L, int index, const char *name) {
+  Tensor *tensor = table_field(L, index, name) == LUA_TNIL ? NULL : binding_check_tensor(L, -1);
+  lua_pop(L, 1);
+  return tensor;
+}
+
+/* ---- threads ---- */
+
+/* pool(threads) */
+static int train_pool(lua_State *L) {
+  int threads = (int)luaL_checkinteger(L, 1);
+  PoolBox *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->pool = NULL;
+  luaL_setmetatable(L, POOL_TYPE);
+  Err err;
+  if (pool_new(&box->pool, threads, &err) != NN_OK) return binding_raise(L, &err);
+  return 1;
+}
+
+static int pool_gc(lua_State *L) {
+  PoolBox *box = luaL_checkudata(L, 1, POOL_TYPE);
+  pool_free(box->pool);
+  box->pool = NULL;
+  return 0;
+}
+
+/* ---- optimisers ---- */
+
+static OptimSegment *check_segments(lua_State *L, int index, int *count) {
+  luaL_checktype(L, index, LUA_TTABLE);
+  *count = (int)lua_rawlen(L, index);
+  OptimSegment *segments = lua_newuserdatauv(L, ((size_t)*count + 1) * sizeof *segments, 0);
+  for (int i = 0; i < *count; i++) {
+    lua_rawgeti(L, index, i + 1);
+    int at = lua_gettop(L);
+    segments[i] = (OptimSegment){.offset = integer_field(L, at, "offset", 0),
+                                 .count = integer_field(L, at, "count", 0),
+                                 .lr_scale = number_field(L, at, "lr_scale", 1)};
+    table_field(L, at, "decay");
+    segments[i].decay = lua_toboolean(L, -1);
+    table_field(L, at, "frozen");
+    segments[i].frozen = lua_toboolean(L, -1);
+    lua_settop(L, at - 1);
+  }
+  return segments;
+}
+
+/* optim(optimizer, segments, params, grads) */
+static int train_optim(lua_State *L) {
+  double hyper[OPTIM_MAX_HYPERS];
+  OptimId id = binding_check_optim(L, 1, hyper);
+  Tensor *params = binding_check_tensor(L, 3), *grads = binding_check_tensor(L, 4);
+  int count;
+  OptimSegment *segments = check_segments(L, 2, &count);
+  OptimBox *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->optim = NULL;
+  luaL_setmetatable(L, OPTIM_TYPE);
+  Err err;
+  if (optim_new(&box->optim, id, isa_best(), hyper, segments, count, params, grads, &err) != NN_OK)
+    return binding_raise(L, &err);
+  return 1;
+}
+
+static Optim *check_optim(lua_State *L, int index) {
+  return ((OptimBox *)luaL_checkudata(L, index, OPTIM_TYPE))->optim;
+}
+
+static int optim_gc(lua_State *L) {
+  OptimBox *box = luaL_checkudata(L, 1, OPTIM_TYPE);
+  optim_free(box->optim);
+  box->optim = NULL;
+  return 0;
+}
+
+/* optim:steps() and optim:set_steps(n) */
+static int optim_steps_(lua_State *L) {
+  lua_pushinteger(L, optim_steps(check_optim(L, 1)));
+  return 1;
+}
+
+static int optim_set_steps_(lua_State *L) {
+  optim_set_steps(check_optim(L, 1), luaL_checkinteger(L, 2));
+  return 0;
+}
+
+/* optim:update(lr, clip_norm, clip_value): one update by hand; false when a gradient is not finite
+ */
+static int optim_update_(lua_State *L) {
+  lua_pushboolean(L, optim_step(check_optim(L, 1), luaL_checknumber(L, 2), luaL_optnumber(L, 3, 0),
+                                luaL_optnumber(L, 4, 0), NULL));
+  return 1;
+}
+
+/* optim:find_bad() -> number of the segment that is not finite, or nil */
+static int optim_find_bad_(lua_State *L) {
+  int bad = optim_find_bad(check_optim(L, 1));
+  if (bad < 0) return 0;
+  lua_pushinteger(L, bad + 1);
+  return 1;
+}
+
+/* ---- steps ---- */
+
+static const StepParam *check_params(lua_State *L, int index, const Graph *graph, int *count) {
+  table_field(L, index, "params");
+  if (lua_isnil(L, -1)) {
+    *count = 0;
+    return NULL;
+  }
+  Ref *refs = binding_check_nodes(L, lua_gettop(L), graph, count);
+  table_field(L, index, "offsets");
+  luaL_checktype(L, -1, LUA_TTABLE);
+  StepParam *params = lua_newuserdatauv(L, ((size_t)*count + 1) * sizeof *params, 0);
+  for (int i = 0; i < *count; i++) {
+    lua_rawgeti(L, -2, i + 1);
+    params[i] = (StepParam){refs[i], luaL_checkinteger(L, -1)};
+    lua_pop(L, 1);
+  }
+  return params;
+}
+
+/* step{ graph, inputs, loss, metrics, params, offsets, grads, output, pool, off, block_rows } */
+static int train_step(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  table_field(L, 1, "graph");
+  Graph *graph = binding_check_graph(L, 2);
+  StepSpec spec = {.output = REF_NONE, .grads = tensor_field(L, 1, "grads")};
+  table_field(L, 1, "inputs");
+  spec.inputs = binding_check_nodes(L, lua_gettop(L), graph, &spec.input_count);
+  table_field(L, 1, "loss");
+  spec.loss = binding_check_node(L, -1)->ref;
+  if (table_field(L, 1, "metrics") != LUA_TNIL)
+    spec.metrics = binding_check_nodes(L, lua_gettop(L), graph, &spec.metric_count);
+  if (table_field(L, 1, "output") != LUA_TNIL) spec.output = binding_check_node(L, -1)->ref;
+  spec.params = check_params(L, 1, graph, &spec.param_count);
+  PlanOptions options = {.isa = isa_best(),
+                         .off = (unsigned)integer_field(L, 1, "off", 0),
+                         .block_rows = integer_field(L, 1, "block_rows", 0)};
+  if (table_field(L, 1, "pool") != LUA_TNIL)
+    options.pool = ((PoolBox *)luaL_checkudata(L, -1, POOL_TYPE))->pool;
+  StepBox *box = lua_newuserdatauv(L, sizeof *box, 1);
+  box->step = NULL;
+  luaL_setmetatable(L, STEP_TYPE);
+  lua_pushvalue(L, 1); /* the graph, the pool and the gradients live as long as the step */
+  lua_setiuservalue(L, -2, 1);
+  Err err;
+  if (step_new(&box->step, graph, &spec, &options, &err) != NN_OK) return binding_raise(L, &err);
+  return 1;
+}
+
+static int step_gc(lua_State *L) {
+  StepBox *box = luaL_checkudata(L, 1, STEP_TYPE);
+  step_free(box->step);
+  box->step = NULL;
+  return 0;
+}
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+static StepData check_step_data(lua_State *L, int index) {
+  StepData data = {.first = integer_field(L, index, "first", 0),
+                   .batches = integer_field(L, index, "batches", 1),
+                   .repeat = integer_field(L, index, "repeated", 1),
+                   .output = tensor_field(L, index, "output")};
+  table_field(L, index, "data");
+  luaL_checktype(L, -1, LUA_TTABLE);
+  for (int i = 0; i < STEP_MAX_INPUTS && lua_rawgeti(L, -1, i + 1) != LUA_TNIL; i++) {
+    data.inputs[i] = binding_check_tensor(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  Tensor *order = tensor_field(L, index, "order");
+  if (order) {
+    if (order->dtype != DTYPE_I64) binding_raisef(L, "the order must be int64");
+    data.order = order->data;
+  }
+  Tensor *losses = tensor_field(L, index, "losses");
+  if (losses) {
+    if (losses->dtype != DTYPE_F64 || tensor_count(losses) < data.batches * data.repeat)
+      binding_raisef(L, "the losses need a float64 tensor with room for all steps");
+    data.losses = losses->data;
+  }
+  return data;
+}
+
+/* step:run{ data, order, first, batches, repeated, optim, lr or rates, clip_norm, clip_value, seed,
+ * output, losses } -> { loss, metrics = {}, steps, last_loss, message }: sums weighted by rows */
+static int step_run_(lua_State *L) {
+  enum { CHECK_MS = 50 };
+  Step *step = ((StepBox *)luaL_checkudata(L, 1, STEP_TYPE))->step;
+  luaL_checktype(L, 2, LUA_TTABLE);
+  StepData data = check_step_data(L, 2);
+  StepUpdate update = {.clip_norm = number_field(L, 2, "clip_norm", 0),
+                       .clip_value = number_field(L, 2, "clip_value", 0),
+                       .lr_all = number_field(L, 2, "lr", 0),
+                       .seed = (uint64_t)integer_field(L, 2, "seed", 0)};
+  Tensor *rates = tensor_field(L, 2, "rates");
+  if (rates) update.lr = rates->data;
+  if (table_field(L, 2, "optim") != LUA_TNIL) update.optim = check_optim(L, -1);
+  StepResult result = {0};
+  while (!result.diverged && result.steps < data.batches * data.repeat) {
+    Err err;
+    if (step_run(step, &data, &update, CHECK_MS * 1e-3, &result, &err) != NN_OK)
+      return binding_raise(L, &err);
+    lua_pushcfunction(L, nothing); /* a call, so that an interrupt's hook gets its turn */
+    lua_call(L, 0, 0);
+  }
+  lua_createtable(L, 0, 5);
+  lua_pushnumber(L, result.loss);
+  lua_setfield(L, -2, "loss");
+  lua_pushnumber(L, result.last_loss);
+  lua_setfield(L, -2, "last_loss");
+  lua_pushinteger(L, result.steps);
+  lua_setfield(L, -2, "steps");
+  lua_createtable(L, STEP_MAX_METRICS, 0);
+  for (int i = 0; i < STEP_MAX_METRICS; i++) {
+    lua_pushnumber(L, result.metric[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "metrics");
+  if (result.diverged) {
+    lua_pushstring(L, result.message);
+    lua_setfield(L, -2, "message");
+  }
+  return 1;
+}
+
+/* step:info() -> { calls, programs, folded, bytes, block_rows } */
+static int step_info_(lua_State *L) {
+  PlanInfo info = step_info(((StepBox *)luaL_checkudata(L, 1, STEP_TYPE))->step);
+  lua_createtable(L, 0, 5);
+  lua_pushinteger(L, info.calls);
+  lua_setfield(L, -2, "calls");
+  lua_pushinteger(L, info.programs);
+  lua_setfield(L, -2, "programs");
+  lua_pushinteger(L, info.folded);
+  lua_setfield(L, -2, "folded");
+  lua_pushinteger(L, (lua_Integer)info.bytes);
+  lua_setfield(L, -2, "bytes");
+  lua_pushinteger(L, info.block_rows);
+  lua_setfield(L, -2, "block_rows");
+  return 1;
+}
+
+/* ---- order ---- */
+
+/* permute(order, seed, epoch): fill an int64 tensor with a permutation of 0 ... n-1 */
+static int train_permute(lua_State *L) {
+  Tensor *order = binding_check_tensor(L, 1);
+  if (order->dtype != DTYPE_I64) return binding_raisef(L, "the order must be int64");
+  Rng rng =
+      rng_make((uint64_t)luaL_checkinteger(L, 2), RNG_SHUFFLE, (uint64_t)luaL_checkinteger(L, 3));
+  rng_permutation(&rng, order->data, (size_t)tensor_count(order));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* kernel() -> instruction set, BLAS kernel: what, besides the seed, the bits of a result depend on
+ */
+static int train_kernel(lua_State *L) {
+  lua_pushstring(L, isa_name(isa_best()));
+  lua_pushstring(L, gemm_blas_name());
+  return 2;
+}
+
+static void new_type(lua_State *L, const char *name, lua_CFunction gc, const luaL_Reg *methods) {
+  if (luaL_newmetatable(L, name)) {
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+    lua_newtable(L);
+    if (methods) luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+  }
+  lua_pop(L, 1);
+}
+
+int luaopen_core_train(lua_State *L);
+int luaopen_core_train(lua_State *L) {
+  static const luaL_Reg step_methods[] = {{"run", step_run_}, {"info", step_info_}, {NULL, NULL}};
+  static const luaL_Reg optim_methods[] = {{"steps", optim_steps_},
+                                           {"set_steps", optim_set_steps_},
+                                           {"update", optim_update_},
+                                           {"find_bad", optim_find_bad_},
+                                           {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"pool", train_pool},     {"optim", train_optim},
+                                       {"step", train_step},     {"permute", train_permute},
+                                       {"kernel", train_kernel}, {NULL, NULL}};
+  new_type(L, STEP_TYPE, step_gc, step_methods);
+  new_type(L, OPTIM_TYPE, optim_gc, optim_methods);
+  new_type(L, POOL_TYPE, pool_gc, NULL);
+  luaL_newlib(L, functions);
+  return 1;
+}
