@@ -94,6 +94,20 @@ Status transform_scale(Tensor *out, const Tensor *x, const Tensor *shift, const 
   return NN_OK;
 }
 
+Status transform_fill(Tensor *out, const Tensor *x, const Tensor *values, Err *err) {
+  *out = (Tensor){0};
+  int64_t rows = 0, columns = 0;
+  TRY(matrix_size(x, &rows, &columns, err));
+  TRY(need_float(x, err));
+  if (values->dtype != DTYPE_F64 || tensor_count(values) != columns)
+    return err_set(err, NN_SHAPE, "%" PRId64 " fill values for %" PRId64 " columns",
+                   tensor_count(values), columns);
+  TRY(tensor_convert(out, x, x->dtype, err));
+  for (int64_t i = 0; i < rows * columns; i++)
+    if (isnan(tensor_get(out, i))) tensor_set(out, i, tensor_get(values, i % columns));
+  return NN_OK;
+}
+
 Status transform_divide(Tensor *x, double divisor, Err *err) {
   TRY(need_float(x, err));
   if (divisor == 0 || isnan(divisor))

@@ -24,6 +24,8 @@ Status transform_stats(Tensor *out, const Tensor *x, Err *err);
  * `shift` and `scale` are float64 with one value per column, scale nowhere 0. */
 Status transform_scale(Tensor *out, const Tensor *x, const Tensor *shift, const Tensor *scale,
                        Err *err);
+/* A new tensor in which the NaNs of column c of a float tensor are values[c] (float64). */
+Status transform_fill(Tensor *out, const Tensor *x, const Tensor *values, Err *err);
 /* Divide every element of a float tensor, in place. */
 Status transform_divide(Tensor *x, double divisor, Err *err);
 

@@ -1,0 +1,72 @@
+--- What set:describe() prints.
+local core = require "core.data"
+local table_module = require "report.table"
+
+local MOST = 30 -- lines for columns or classes
+
+local function summary_rows(set)
+  local stats = core.stats(set.x):totable()
+  local rows = {}
+  for i, mean in ipairs(stats[1]) do
+    rows[i] = {
+      column = set.columns and set.columns[i] or ("x%d"):format(i),
+      min = stats[3][i], mean = mean, max = stats[4][i], std = stats[2][i],
+      missing = math.tointeger(stats[5][i]),
+    }
+  end
+  return rows
+end
+
+-- Pictures and other wide inputs: one line for all columns.
+local function pooled(rows)
+  local all = { column = ("all %d columns"):format(#rows), min = math.huge, max = -math.huge, mean = 0, std = 0,
+    missing = 0 }
+  for _, row in ipairs(rows) do
+    all.min, all.max = math.min(all.min, row.min), math.max(all.max, row.max)
+    all.mean = all.mean + row.mean / #rows
+    all.missing = all.missing + row.missing
+  end
+  for _, row in ipairs(rows) do
+    all.std = all.std + (row.std ^ 2 + (row.mean - all.mean) ^ 2) / #rows
+  end
+  all.std = all.std ^ 0.5
+  return { all }
+end
+
+local function print_classes(set)
+  local counts = core.count_labels(set.y, set:class_count())
+  local rows = {}
+  for i, count in ipairs(counts) do
+    if i <= MOST then
+      rows[i] = { class = set.classes and set.classes[i] or i - 1, rows = count,
+        share = ("%.1f %%"):format(100 * count / #set) }
+    end
+  end
+  print(table_module.new(rows, { "class", "rows", { key = "share", align = "right" } }))
+  if #counts > MOST then
+    print(("and %d more classes"):format(#counts - MOST))
+  end
+end
+
+local function describe(set)
+  print(tostring(set))
+  if #set == 0 then
+    return
+  end
+  local rows = summary_rows(set)
+  if #rows > MOST then
+    rows = pooled(rows)
+  end
+  print()
+  print(table_module.new(rows, { "column", "min", "mean", "max", "std", "missing" }))
+  if set:class_count() then
+    print()
+    print_classes(set)
+  elseif set.y then
+    local stats = core.stats(set.y):totable()
+    print()
+    print(("target: min %.6g, mean %.6g, max %.6g"):format(stats[3][1], stats[1][1], stats[4][1]))
+  end
+end
+
+return describe
