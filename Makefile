@@ -134,9 +134,9 @@ $(BUILD)/sources: FORCE
 
 libraries:
 	@command -v $(CC) >/dev/null || { echo "nnrun: no C compiler '$(CC)';" \
-	  "on Debian: apt-get install $$(bash .ci/packages --print build | tr '\n' ' ')" >&2; exit 1; }
+	  "on Debian: apt-get update && apt-get install $$(bash .ci/packages --print build | tr '\n' ' ')" >&2; exit 1; }
 	@$(if $(MISSING),echo "nnrun: not found by $(PKG_CONFIG): $(MISSING);" \
-	  "on Debian: apt-get install $$(bash .ci/packages --print build | tr '\n' ' ')" >&2; exit 1)
+	  "on Debian: apt-get update && apt-get install $$(bash .ci/packages --print build | tr '\n' ' ')" >&2; exit 1)
 
 # --- what people run ------------------------------------------------------------------------------
 # Packages come first and then make starts again: what it found out above was without them.
