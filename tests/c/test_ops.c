@@ -117,12 +117,12 @@ static void every_op_has_a_case(void **state) {
   }
 }
 
-static void values_equal_pytorchs(void **state) {
+static void values_equal_those_of_pytorch(void **state) {
   (void)state;
   check_all(check_value, false, NULL);
 }
 
-static void values_equal_pytorchs_on_three_threads(void **state) {
+static void values_equal_those_of_pytorch_on_three_threads(void **state) {
   Err err;
   Pool *pool;
   (void)state;
@@ -131,7 +131,7 @@ static void values_equal_pytorchs_on_three_threads(void **state) {
   pool_free(pool);
 }
 
-static void gradients_equal_pytorchs(void **state) {
+static void gradients_equal_those_of_pytorch(void **state) {
   (void)state;
   check_all(check_gradients, true, NULL);
 }
@@ -163,9 +163,9 @@ static void gradients_equal_differences(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_op_has_a_case),
-      cmocka_unit_test(values_equal_pytorchs),
-      cmocka_unit_test(values_equal_pytorchs_on_three_threads),
-      cmocka_unit_test(gradients_equal_pytorchs),
+      cmocka_unit_test(values_equal_those_of_pytorch),
+      cmocka_unit_test(values_equal_those_of_pytorch_on_three_threads),
+      cmocka_unit_test(gradients_equal_those_of_pytorch),
       cmocka_unit_test(gradients_equal_differences),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
