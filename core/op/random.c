@@ -10,8 +10,8 @@ Status infer_dropout(OpShape *call, Err *err) {
   TRY(family_floats(call, 1, err));
   if (!(p >= 0 && p <= 1))
     return err_set(err, NN_BAD_ARGUMENT, "dropout: p is a probability, 0 to 1, not %g", p);
-  if (call->attrs->at[STREAM].number < 0)
-    return err_set(err, NN_BAD_ARGUMENT, "dropout: stream must be 0 or more, not %.0f",
+  if (!(call->attrs->at[STREAM].number >= 0 && call->attrs->at[STREAM].number <= 0x1p53))
+    return err_set(err, NN_BAD_ARGUMENT, "dropout: stream must be 0 to 2^53, not %.0f",
                    call->attrs->at[STREAM].number);
   call->out = *call->shape[0];
   call->out_dtype = call->dtype[0];

@@ -66,7 +66,7 @@ Status infer_min(OpShape *call, Err *err) { return infer_max(call, err); }
 
 Status infer_variance(OpShape *call, Err *err) {
   TRY(infer_reduction(call, err));
-  if (call->attrs->at[CORRECTION].number < 0)
+  if (!(call->attrs->at[CORRECTION].number >= 0))
     return err_set(err, NN_BAD_ARGUMENT, "variance: correction must be 0 or more, not %g",
                    call->attrs->at[CORRECTION].number);
   call->attrs->at[VARIANCE_COUNT].number = reduced_count(call->shape[0], &call->attrs->at[AXES]);

@@ -121,7 +121,7 @@ Status infer_slice(OpShape *call, Err *err) {
   double size = (double)in->dims[axis];
   double begin = first->number < 0 ? first->number + size : first->number;
   double end = last->number < 0 ? last->number + size : last->number;
-  if (begin < 0 || end >= size || begin > end) {
+  if (!(begin >= 0 && begin <= end && end < size)) {
     char text[SHAPE_TEXT_SIZE];
     return err_set(err, NN_SHAPE, "slice: elements %.0f to %.0f are not in axis %lld of shape %s",
                    first->number < 0 ? first->number : begin + 1,
@@ -158,7 +158,7 @@ Status infer_pad(OpShape *call, Err *err) {
   double before = call->attrs->at[BEFORE].number, after = call->attrs->at[AFTER].number;
   int64_t axis;
   TRY(complete_axis(call, &axis, err));
-  if (before < 0 || after < 0)
+  if (!(before >= 0 && after >= 0))
     return err_set(err, NN_BAD_ARGUMENT,
                    "pad: before and after must be 0 or more, not %.0f and %.0f", before, after);
   call->out = *call->shape[0];
