@@ -32,7 +32,10 @@ static const char *const USAGE =
     "  -W        turn warnings on\n"
     "  -h        show this help\n"
     "  --        stop handling options\n"
-    "  -         run standard input as a script\n";
+    "  -         run standard input as a script\n"
+    "\n"
+    "Commands, on the run stores that sweeps write (nnrun COMMAND -h says more):\n"
+    "  list, show, best, report, export; and help [NAME] for the library\n";
 
 static void print_version(void) {
   printf("nnrun " NNRUN_VERSION "  Copyright (C) the nnrun authors\n" LUA_COPYRIGHT "\n");

@@ -1,13 +1,207 @@
---- The commands of the program: `nnrun WORD [arguments]`.
+--- The commands of the program: `nnrun list`, `nnrun show results/sweep.db 3`, ...
+---
+--- A command is a row of COMMANDS: what it takes, one line of help, and a function that returns text
+--- to print, or nil and a message. A store that is not named is the only one in results/.
+local options = require "options"
+
 local M = {}
 
+local USAGE = 2 -- exit status
+local FOLDER = "results" -- where sweeps put their stores
+
+local function exists(path)
+  local file = io.open(path, "rb")
+  if file then
+    file:close()
+  end
+  return file ~= nil
+end
+
+-- Take the store off the front of the words, or find the only one there is.
+local function take_store(words)
+  if words[1] and (words[1]:find("[./]") or exists(words[1])) then
+    return table.remove(words, 1)
+  end
+  local files = {}
+  for _, name in ipairs(require("core.proc").list(FOLDER) or {}) do
+    if name:find("%.db$") then
+      files[#files + 1] = FOLDER .. "/" .. name
+    end
+  end
+  table.sort(files)
+  if #files == 1 then
+    return files[1]
+  elseif #files == 0 then
+    return nil, ("no run store in folder '%s': name the file"):format(FOLDER)
+  end
+  return nil, "there are several run stores, name one: " .. table.concat(files, ", ")
+end
+
+local function view()
+  return require "search.store_view"
+end
+
+local COMMANDS = {
+  {
+    name = "list", takes = "[FILE]", most = 1,
+    help = "the studies of a run store, or of all in results/",
+    run = function(words)
+      return view().list(words[1])
+    end,
+  },
+  {
+    name = "show", takes = "[FILE] [STUDY | TRIAL]", most = 2,
+    help = "a study's configurations with their results, or one trial with its epochs",
+    run = function(words)
+      local file, message = take_store(words)
+      if not file then
+        return nil, message
+      end
+      return view().show(file, words[1])
+    end,
+  },
+  {
+    name = "best", takes = "[FILE] [STUDY]", most = 2,
+    help = "the best configuration of a study",
+    run = function(words)
+      local file, message = take_store(words)
+      if not file then
+        return nil, message
+      end
+      return view().best(file, words[1])
+    end,
+  },
+  {
+    name = "report", takes = "[FILE] [STUDY] [--dir DIR]", most = 2, values = { dir = true },
+    help = "draw a study's curves and write its report, by default beside the store",
+    run = function(words, given)
+      local file, message = take_store(words)
+      if not file then
+        return nil, message
+      end
+      local study, problem = require("search.study").load(file, words[1])
+      if not study then
+        return nil, problem
+      end
+      local dir = given.dir or file:match("^(.*)/[^/]*$") or "."
+      local result, failure = require("report").sweep(study, { dir = dir })
+      if not result then
+        return nil, failure
+      end
+      return ""
+    end,
+  },
+  {
+    name = "export", takes = "[FILE] [STUDY] [--format csv|json]", most = 2, values = { format = true },
+    help = "all trials of a study on standard output",
+    run = function(words, given)
+      local file, message = take_store(words)
+      if not file then
+        return nil, message
+      end
+      return view().export(file, given.format, words[1])
+    end,
+  },
+  {
+    name = "help", takes = "[NAME | WORDS]", most = 9,
+    help = "explain a function or module, or search the help texts",
+    run = function(words)
+      return require("help").text(#words > 0 and table.concat(words, " ") or nil) .. "\n"
+    end,
+  },
+}
+
+local function find(word)
+  for _, command in ipairs(COMMANDS) do
+    if command.name == word then
+      return command
+    end
+  end
+  return nil
+end
+
+--- The commands, one line each.
+---@return string
+function M.usage()
+  local lines = {}
+  for _, command in ipairs(COMMANDS) do
+    lines[#lines + 1] = ("  %s %s\n      %s"):format(command.name, command.takes, command.help)
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function complain(format, ...)
+  io.stderr:write("nnrun: ", format:format(...), "\n")
+end
+
+-- Words and --options of a command line; nil and a message for an option it does not have.
+local function parse(command, arguments)
+  local words, given, i = {}, {}, 1
+  while i <= #arguments do
+    local word = arguments[i]
+    local name, value = word:match("^%-%-([%w-]+)=?(.*)$")
+    if word == "-h" or name == "help" then
+      given.help = true
+    elseif name and command.values and command.values[name] then
+      if not word:find("=", 1, true) then
+        i = i + 1
+        value = arguments[i]
+      end
+      if not value then
+        return nil, ("option '--%s' needs a value"):format(name)
+      end
+      given[name] = value
+    elseif word:find("^%-.") then
+      local known = options.keys(command.values or {})
+      known[#known + 1] = "help"
+      local near = options.nearest(name or word, known)
+      return nil, ("unknown option '%s'%s"):format(word, near and (" (did you mean '--%s'?)"):format(near) or "")
+    else
+      words[#words + 1] = word
+    end
+    i = i + 1
+  end
+  if #words > command.most then
+    return nil, ("unexpected argument '%s'"):format(words[command.most + 1])
+  end
+  return words, given
+end
+
 ---Run a command.
----@param file_exists boolean whether a file of that name exists: it is then a script
+---@param file_exists boolean whether a file of that name exists: a word that is no command is then a script
 ---@param word string the command
 ---@param ... string its arguments
----@return integer? status exit status; nil when `word` is no command
-function M.run(file_exists, word, ...) -- luacheck: ignore 212
-  return nil
+---@return integer? status exit status; nil when `word` is a script
+function M.run(file_exists, word, ...)
+  local command = find(word)
+  if not command then
+    if file_exists then
+      return nil
+    end
+    local names = {}
+    for i, known in ipairs(COMMANDS) do
+      names[i] = known.name
+    end
+    local near = options.nearest(word, names)
+    complain("there is no script or command '%s'%s", word,
+      near and (" (did you mean '%s'?)"):format(near) or "; the commands are\n" .. M.usage():gsub("\n$", ""))
+    return USAGE
+  end
+  local words, given = parse(command, { ... })
+  if not words then
+    complain("%s: %s\nusage: nnrun %s %s", word, given, word, command.takes)
+    return USAGE
+  elseif given.help then
+    print(("usage: nnrun %s %s\n\n%s."):format(word, command.takes, (command.help:gsub("^%l", string.upper))))
+    return 0
+  end
+  local text, message = command.run(words, given)
+  if not text then
+    complain("%s: %s", word, message)
+    return 1
+  end
+  io.write(text)
+  return 0
 end
 
 return M

@@ -68,6 +68,17 @@ local function add_names(list, prefix, t, depth)
   end
 end
 
+-- Parts of a module that are loaded when first named (report.stats) become fields.
+local function touch_parts(name, module)
+  for _, key in ipairs(options.keys(package.preload)) do
+    local part = key:match("^" .. name .. "%.([%w_]+)$")
+    local value = part and module[part]
+    if value ~= nil and rawget(module, part) == nil and type(value) == "table" then
+      rawset(module, part, value)
+    end
+  end
+end
+
 ---Every public name with its value: { {name = "nn.Adam", value = f}, ... } in a fixed order.
 ---@return table[]
 function M.names()
@@ -76,6 +87,7 @@ function M.names()
     local module = module_of(name)
     if type(module) == "table" then
       list[#list + 1] = { name = name, value = module }
+      touch_parts(name, module)
       add_names(list, name .. ".", module, 1)
     end
   end
