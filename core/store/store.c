@@ -180,12 +180,32 @@ static Status open_to_write(Store *store, Err *err) {
   return migrate(store, version, err);
 }
 
+/* Where neither file nor folder can be written SQLite cannot share the log with a writer; without a
+ * log there is none, and the file may be read as it lies. */
+static int open_as_it_lies(Store *store) {
+  char log[PATH_SIZE + 8], uri[3 * PATH_SIZE + 32] = "file:";
+  snprintf(log, sizeof log, "%s-wal", store->path);
+  if (access(log, F_OK) == 0) return SQLITE_CANTOPEN;
+  size_t used = strlen(uri);
+  for (const char *at = store->path; *at; at++) {
+    bool plain = !strchr("?#%", *at);
+    used += (size_t)snprintf(uri + used, sizeof uri - used, plain ? "%c" : "%%%02x", *at);
+  }
+  snprintf(uri + used, sizeof uri - used, "?immutable=1");
+  sqlite3_close(store->db);
+  store->db = NULL;
+  return sqlite3_open_v2(uri, &store->db,
+                         SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
+}
+
 static Status open_to_read(Store *store, Err *err) {
   if (access(store->path, R_OK) != 0)
     return err_set(err, NN_NOT_FOUND, "cannot read run store '%s': %s", store->path,
                    strerror(errno));
   int code =
       sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+  if (code == SQLITE_OK) code = sqlite3_exec(store->db, "PRAGMA user_version", NULL, NULL, NULL);
+  if (code == SQLITE_CANTOPEN || code == SQLITE_READONLY) code = open_as_it_lies(store);
   if (code != SQLITE_OK) return store_fail(store, code, "opening it", err);
   sqlite3_busy_timeout(store->db, BUSY_MS);
   int version = 0;
