@@ -51,8 +51,8 @@ end
 --- each parameter, CSV files with all numbers, and an HTML page that needs no other file.
 ---
 --- Options: `dir` ("results"), `name` of the files (the study's), `top` settings in colour (5),
---- `rows` of the printed table (30), `metrics` to draw, `table`, `terminal`, `html` (all true),
---- `formats` ({"png", "svg"}), `quiet` (false).
+--- `rows` of the printed table (30), `metrics` to draw, `table` (true unless search.sweep has printed
+--- it), `terminal`, `html` (both true), `formats` ({"png", "svg"}), `quiet` (false).
 ---@param study table what search.sweep returns
 ---@param options table?
 ---@return {files: string[], table: table}? result nil when a file cannot be written
@@ -71,32 +71,30 @@ function M.table(rows, columns)
 end
 
 --- Draw a confusion matrix.
----@param matrix table|userdata rows are true classes, columns predicted ones; counts
----@param options {classes: string[]?, title: string?, file: string?, formats: table?, terminal: boolean?}?
----@return {files: string[]}? result
+---
+--- Options: `classes` (names), `title`, `file`, `formats`, `terminal` (a table of the counts).
+---@param matrix table|userdata what nn.metrics.confusion_matrix returns, or counts: rows are true
+---classes, columns predicted ones
+---@param options table?
+---@return {files: string[]}? result nil when a file cannot be written
 ---@return string? message
 function M.confusion(matrix, options)
-  local given = require("options").check(options, {
-    classes = { type = "table" }, title = { type = "string", default = "confusion matrix" },
-    file = { type = "string" }, formats = { type = "table" }, terminal = { type = "boolean" },
-  }, "report.confusion")
-  local rows = require("report.plot").list(matrix)
-  if given.terminal then
-    local classes, lines, columns = given.classes or {}, {}, { { key = "true class" } }
-    for r, row in ipairs(rows) do
-      local name = classes[r] or tostring(r - 1)
-      columns[r + 1] = { key = r, title = name }
-      lines[r] = table.move(row, 1, #row, 1, { ["true class"] = name })
-    end
-    io.stdout:write(M.table(lines, columns):text())
-  end
-  local side = math.max(420, math.min(900, 60 * #rows + 200))
-  return M.plot {
-    title = given.title, file = given.file, formats = given.formats, size = { side + 100, side },
-    color_label = "samples", x = { label = "predicted class", tics = given.classes },
-    y = { label = "true class", tics = given.classes, reverse = true },
-    series = { { style = "image", labels = #rows <= 20, z = rows } },
-  }
+  return require("report.classes").confusion(matrix, options)
+end
+
+--- Draw which class a model gives to each point of the plane, with the data on top.
+---
+--- Options: `title`, `file`, `formats`, `steps` points along each axis (160), `threshold` between
+--- classes 0 and 1 where the model gives one number (0, as for logits), `margin` around the data (0.1
+--- of its extent), `labels` of the two axes (the set's column names, or x1 and x2).
+---@param predict function|table a function from a tensor of points (N, 2) to a tensor of labels (N),
+---numbers (N) or (N, 1), or scores (N, C); or an object with such a method `predict`
+---@param set table a data set with x (N, 2) and labels y (N)
+---@param options table?
+---@return {files: string[]}? result nil when a file cannot be written
+---@return string? message
+function M.boundary(predict, set, options)
+  return require("report.classes").boundary(predict, set, options)
 end
 
 return M

@@ -15,7 +15,7 @@ local SWEEP = {
   top = { type = "integer", default = 5, min = 1, max = 8, help = "settings drawn in colour" },
   rows = { type = "integer", default = 30, min = 1, help = "lines of the printed table" },
   metrics = { type = "table", help = 'curves to draw, without "val_"; default loss and the objective' },
-  table = { type = "boolean", default = true, help = "print the table" },
+  table = { type = "boolean", help = "print the table; default unless search.sweep has" },
   terminal = { type = "boolean|string", default = true, help = "print the curves as characters" },
   formats = { type = "table", help = 'default {"png", "svg"}' },
   html = { type = "boolean", default = true },
@@ -62,16 +62,11 @@ local function writer()
   return state
 end
 
-local function print_table(view, chosen, stem)
-  local columns = require("core.plot").terminal_size()
+local function print_table(view, chosen, stem, columns)
   local shown = studies.table(view, { width = math.max(columns, 100), top = chosen.rows })
   io.stdout:write("\n", shown:text())
   if #view.rows > chosen.rows then
     io.stdout:write(("... and %d more in %s-table.csv\n"):format(#view.rows - chosen.rows, stem))
-  end
-  local verdict = studies.verdict(view)
-  if verdict then
-    io.stdout:write("\n", text.wrap(verdict, math.max(60, math.min(columns, 100))), "\n")
   end
 end
 
@@ -88,6 +83,24 @@ local function print_curves(view, chosen)
   end
 end
 
+local function print_results(view, chosen, stem)
+  local columns = require("core.plot").terminal_size()
+  local wanted = chosen.table
+  if wanted == nil then
+    wanted = not view.study.shown
+  end
+  if wanted then
+    print_table(view, chosen, stem, columns)
+  end
+  local verdict = studies.verdict(view)
+  if verdict then
+    io.stdout:write("\n", text.wrap(verdict, math.max(60, math.min(columns, 100))), "\n")
+  end
+  if chosen.terminal then
+    print_curves(view, chosen)
+  end
+end
+
 --- Write and print the report of a study.
 ---@param study table from search.sweep
 ---@param given table? see SWEEP
@@ -101,11 +114,8 @@ function M.report(study, given)
   local view = studies.view(study)
   local stem = chosen.dir .. "/" .. text.file_name(chosen.name or view.name)
   local output = writer()
-  if chosen.table and not chosen.quiet then
-    print_table(view, chosen, stem)
-  end
-  if chosen.terminal and not chosen.quiet then
-    print_curves(view, chosen)
+  if not chosen.quiet then
+    print_results(view, chosen, stem)
   end
   local curves, parameters = studies.curves(view, chosen.top, chosen.metrics), studies.parameters(view)
   local full = studies.table(view)

@@ -329,6 +329,7 @@ function M.sweep(given)
   if asked.table then
     io.stdout:write(study:text())
     io.stdout:flush()
+    study.shown = true -- a report need not print the table again
   end
   return study
 end

@@ -134,7 +134,8 @@ tests["curves take a history, a list, names, or repeats"] = function()
   testing.equal(names { b = one, a = one }, "a, b, validation (solid), training (dashed)")
   testing.equal(names { one, one }, "run 1, run 2, validation (solid), training (dashed)")
   local rest = { name = "rest", histories = { one }, muted = true }
-  testing.equal(names { { name = "x", histories = { one, one } }, rest }, "x, validation (solid), training (dashed), rest")
+  testing.equal(names { { name = "x", histories = { one, one } }, rest },
+    "x, validation (solid), training (dashed), rest")
   testing.equal(#curves.spec(one).panels, 2)
   testing.equal(curves.spec(one, { metrics = { "accuracy" } }).panels[1].y.label, "accuracy (fraction)")
   testing.raises("a history (what fit returns)", report.curves, 5)
