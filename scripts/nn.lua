@@ -1,0 +1,32 @@
+--- Networks: layers, models, losses, optimisers, training.
+---
+--- `local model = nn.Sequential { nn.Flatten(), nn.Linear(128, "relu"), nn.Linear(10) }`,
+--- `model:fit(train, { epochs = 5, validation = val })`, `model:evaluate(test).accuracy`.
+local layers = require "nn.layers"
+local optim = require "nn.optim"
+require "nn.model"
+require "nn.fit"
+
+local M = {
+  layer = layers.layer,
+  Sequential = layers.sequential,
+  init = require "nn.init",
+  loss = require "nn.loss",
+  metrics = require "nn.metrics",
+  schedule = require "nn.schedule",
+  optimizer = optim.optimizer,
+  op = require "core.op",
+  --- Help texts by name, made from the engine's rows.
+  help = {},
+}
+
+for name, constructor in pairs(layers.constructors) do
+  M[name], M.help[name] = constructor, layers.help[name]
+end
+for name, constructor in pairs(optim.constructors) do
+  M[name], M.help[name] = constructor, optim.help[name]
+end
+
+M.gradcheck = require("nn.gradcheck").check
+
+return M

@@ -1,0 +1,415 @@
+--- Training: `model:fit(train, { ... })` and its form as an iterator, `model:epochs(train, { ... })`.
+---
+--- A run keeps the engine's step for full and for last, shorter batches, the optimiser, and the order
+--- of rows, which depends on seed and epoch alone. One call to the engine is one epoch, or many of
+--- them when nothing has to happen in between.
+local core = require "core.train"
+local layers = require "nn.layers"
+local losses = require "nn.loss"
+local metric_module = require "nn.metrics"
+local models = require "nn.model"
+local optimizers = require "nn.optim"
+local options = require "options"
+local schedules = require "nn.schedule"
+local tensors = require "core.tensor"
+
+local M = {}
+
+---@class Layer
+local Layer = layers.Layer
+
+---@class History
+---@field epochs table[] one row an epoch: epoch, loss, metrics, val_loss, val_metrics, lr, seconds
+---@field status "ok"|"diverged"|"stopped"
+---@field message? string why it stopped early
+---@field best_epoch? integer
+local History = { __name = "History" }
+History.__index = History
+
+--- The values of one column: history:column("val_accuracy").
+---@param name string
+---@return number[]
+function History:column(name)
+  local values = {}
+  for i, row in ipairs(self.epochs) do
+    values[i] = row[name] or 0 / 0
+  end
+  return values
+end
+
+--- Draw the curves: `history:plot { file = "results/curve" }`; see report.curves.
+---@param given? table
+function History:plot(given)
+  return require("report").curves(self, given)
+end
+
+function History:__tostring()
+  local last = self.epochs[#self.epochs]
+  local parts = { ("%d epochs, %s"):format(#self.epochs, self.status) }
+  for _, key in ipairs(last and options.keys(last) or {}) do
+    if key ~= "epoch" and key ~= "seconds" and type(last[key]) == "number" then
+      parts[#parts + 1] = ("%s %.6g"):format(key, last[key])
+    end
+  end
+  if self.message then
+    parts[#parts + 1] = self.message
+  end
+  return table.concat(parts, ", ")
+end
+
+local SPEC = {
+  loss = { type = "any", help = "name, nn.loss.NAME { ... } or function; default by the targets" },
+  optimizer = { type = "any", default = "adam", help = "nn.Adam { ... } or a name" },
+  schedule = { type = "any", help = "learning rate: nn.schedule.NAME { ... } or function" },
+  epochs = { type = "integer", min = 0, default = 10, help = "times through the data" },
+  batch_size = { type = "integer|string", default = 64, help = "rows a step, or \"full\"",
+    check = function(value)
+      if value ~= "full" and not (type(value) == "number" and value >= 1) then
+        return 'must be at least 1, or "full"'
+      end
+    end },
+  shuffle = { type = "boolean", default = true, help = "new order every epoch" },
+  drop_last = { type = "boolean", default = false, help = "leave out a last, shorter batch" },
+  validation = { type = "table", help = "data set to evaluate on after each epoch" },
+  metrics = { type = "table", help = "names; default { \"accuracy\" } for class labels" },
+  seed = { type = "integer", help = "of starting values, order and dropout; default the trial's, or 0" },
+  dtype = { type = "string", choices = { "float32", "float64" }, help = "default: that of the data" },
+  clip_norm = { type = "number", above = 0, help = "largest Euclidean norm of all gradients" },
+  clip_value = { type = "number", above = 0, help = "largest absolute gradient" },
+  l1 = { type = "number", min = 0, default = 0, help = "penalty l1 * sum |w| on weights" },
+  l2 = { type = "number", min = 0, default = 0, help = "penalty l2/2 * sum w^2 on weights" },
+  early_stopping = { type = "integer|table", help = "patience in epochs, or { metric, patience, min_delta, mode }" },
+  best_weights = { type = "boolean", help = "end with the weights of the best epoch; default with early_stopping" },
+  callback = { type = "callable", help = "called as (row, history) after each epoch; \"stop\" ends training" },
+  trial = { type = "any", help = "of a sweep: gets every epoch's row" },
+  threads = { type = "integer", min = 1, max = 64, default = 1, help = "of this training" },
+  verbose = { type = "boolean", default = false, help = "print a line an epoch" },
+  off = { type = "integer", min = 0, default = 0, help = "switch optimisations of the plan off (bits)" },
+}
+
+local STOPPING = {
+  metric = { type = "string", help = "default val_loss, or loss without validation" },
+  patience = { type = "integer", min = 0, default = 5, help = "epochs without improvement" },
+  min_delta = { type = "number", min = 0, default = 0, help = "smallest improvement that counts" },
+  mode = { type = "string", choices = { "min", "max" }, help = "default: that of the metric" },
+}
+
+local function stopping_of(given)
+  local value = given.early_stopping
+  if value == nil then
+    return given.best_weights and { patience = math.huge, min_delta = 0 } or nil
+  end
+  return options.check(type(value) == "table" and value or { patience = value }, STOPPING, "fit: early_stopping")
+end
+
+---@class Run
+local Run = {}
+Run.__index = Run
+
+local pools = {}
+
+local function pool_of(threads)
+  if threads == 1 then
+    return nil
+  end
+  pools[threads] = pools[threads] or core.pool(threads)
+  return pools[threads]
+end
+
+-- Steps for batches of `rows`, made when first needed.
+local function step_of(run, rows)
+  local made = run.steps[rows]
+  if not made then
+    local o = run.options
+    made = models.make_step(run.model, {
+      x = run.x, y = run.set.y, rows = rows, loss = run.loss, metrics = run.metrics, training = true,
+      grads = run.grads, pool = run.pool, off = o.off, l1 = o.l1, l2 = o.l2,
+    })
+    run.steps[rows] = made
+  end
+  return made
+end
+
+local function check_data(set, what)
+  if type(set) ~= "table" or not tensors.is_tensor(set.x) then
+    options.fail("%s: expected a data set, got %s", what, options.show(set))
+  end
+  if not tensors.is_tensor(set.y) then
+    options.fail("%s: the data set has no targets", what)
+  end
+  if set.x:shape()[1] == 0 then
+    options.fail("%s: the data set has no rows", what)
+  end
+end
+
+-- What a model needs before it can train: parameters of the right type, and their gradients.
+local function prepare_model(run, dtype)
+  local model, o = run.model, run.options
+  if model.book and dtype ~= model.book.dtype then
+    options.fail("fit: the model is %s, the data %s; convert one with :to(...)", model.book.dtype, dtype)
+  end
+  if not model.book then
+    model:build(run.set, { seed = run.seed, dtype = dtype })
+  end
+  local book = model.book
+  run.grads = tensors.zeros(book.flat:shape(), book.dtype)
+  run.optim = core.optim(run.optimizer, book.params, book.flat, run.grads)
+  run.pool = pool_of(o.threads)
+end
+
+local function new_run(model, set, given)
+  local o = options.check(given or {}, SPEC, "fit")
+  check_data(set, "fit")
+  local rows = set.x:shape()[1]
+  local run = setmetatable({ model = model, set = set, options = o, steps = {}, done = 0, rows = rows }, Run)
+  run.seed = o.seed or (o.trial and o.trial.seed) or 0
+  run.optimizer = optimizers.optimizer(o.optimizer)
+  run.schedule = schedules.from(o.schedule)
+  run.batch = o.batch_size == "full" and rows or math.min(o.batch_size, rows)
+  run.loss = o.loss and losses.from(o.loss) or nil
+  local dtype = o.dtype or (model.book and model.book.dtype) or set.x:dtype()
+  run.x = set.x:dtype() == dtype and set.x or set.x:to(dtype)
+  prepare_model(run, dtype)
+  run.metrics = models.split_metrics(o.metrics, set.y)
+  local full = step_of(run, run.batch)
+  run.loss, run.target = full.loss, full.target
+  model.loss = run.loss
+  run.shuffled = o.shuffle and run.batch < rows
+  run.order = run.shuffled and tensors.zeros({ rows }, "int64") or nil
+  if o.validation then
+    check_data(o.validation, "fit: validation")
+    run.validate = models.evaluator(model, o.validation, { loss = run.loss, metrics = o.metrics, pool = run.pool })
+  end
+  run.stopping = stopping_of(o)
+  run.keep_best = o.best_weights == nil and o.early_stopping ~= nil or o.best_weights
+  run.history = setmetatable({ epochs = {}, status = "ok", planned_epochs = o.epochs,
+    planned_steps = o.epochs * math.ceil(rows / run.batch) }, History)
+  return run
+end
+
+-- The learning rate of an epoch: a number, or a tensor with one for each of its steps.
+local function rates_of(run, epoch, steps)
+  if run.schedule.per == "step" then
+    local first = (epoch - 1) * run.steps_per_epoch + 1
+    return nil, tensors.new(schedules.values(run.schedule, first, steps, run.optimizer.lr, run.history), "float64")
+  end
+  return run.schedule(epoch, run.optimizer.lr, run.history)
+end
+
+local function describe_divergence(run, message)
+  local steps = run.optim:steps()
+  if not message:find("^segment") then
+    return message
+  end
+  local bad = run.optim:find_bad()
+  local param = bad and run.model.book.params[bad]
+  local layer, key = (param and param.name or "the model"):match("^(.-)%.?([^.]*)$")
+  return ("diverged at step %d in %s: the gradient of %s is not finite"):format(steps, layer, key)
+end
+
+-- Run the batches of one epoch; returns sums, or nil and a message when training diverged.
+local function run_batches(run, epoch)
+  local whole, rest = run.rows // run.batch, run.rows % run.batch
+  if run.options.drop_last then
+    rest = 0
+  end
+  run.steps_per_epoch = whole + (rest > 0 and 1 or 0)
+  local lr, rates = rates_of(run, epoch, run.steps_per_epoch)
+  run.lr = lr or rates:get(run.steps_per_epoch)
+  if run.order then
+    core.permute(run.order, run.seed, epoch)
+  end
+  local total = { loss = 0, metrics = {}, rows = whole * run.batch + rest }
+  for _, part in ipairs { { run.batch, whole, 0 }, { rest, 1, whole } } do
+    local rows, batches, before = part[1], part[2], part[3]
+    if rows > 0 and batches > 0 then
+      local o = run.options
+      local sums = step_of(run, rows).step:run {
+        data = { run.x, run.target }, order = run.order, first = before * run.batch, batches = batches,
+        optim = run.optim, lr = lr, rates = rates and (before == 0 and rates or rates:rows(before + 1, before + 1)),
+        clip_norm = o.clip_norm, clip_value = o.clip_value, seed = run.seed,
+      }
+      if sums.message then
+        return nil, describe_divergence(run, sums.message)
+      end
+      total.loss = total.loss + sums.loss
+      for i in ipairs(run.metrics) do
+        total.metrics[i] = (total.metrics[i] or 0) + sums.metrics[i]
+      end
+    end
+  end
+  return total
+end
+
+-- Better than the best so far? Keeps count of epochs without improvement.
+local function watch(run, row)
+  local s = run.stopping
+  if not s then
+    return
+  end
+  local name = s.metric or (row.val_loss and "val_loss" or "loss")
+  local value = row[name]
+  if type(value) ~= "number" then
+    options.fail("fit: early_stopping: there is no metric '%s'", name)
+  end
+  local better = (s.mode or metric_module.better(name)) == "max" and function(a, b)
+    return a > b + s.min_delta
+  end or function(a, b)
+    return a < b - s.min_delta
+  end
+  if run.best == nil or better(value, run.best) then
+    run.best, run.waited = value, 0
+    run.history.best_epoch = row.epoch
+    if run.keep_best then
+      run.best_flat = run.best_flat or tensors.zeros(run.model.book.flat:shape(), run.model.book.dtype)
+      run.best_flat:copy(run.model.book.flat)
+    end
+  else
+    run.waited = run.waited + 1
+  end
+  if run.waited >= s.patience and s.patience < math.huge then
+    run.history.status = "stopped"
+    run.history.message = ("no better %s for %d epochs; the best was epoch %d"):format(name, run.waited,
+      run.history.best_epoch)
+    run.stop = true
+  end
+end
+
+local function print_row(row, planned)
+  local parts = { ("epoch %d/%d"):format(row.epoch, planned) }
+  for _, key in ipairs { "loss", "accuracy", "val_loss", "val_accuracy" } do
+    if row[key] then
+      parts[#parts + 1] = ("%s %.4f"):format(key, row[key])
+    end
+  end
+  parts[#parts + 1] = ("%.1f s"):format(row.seconds)
+  print(table.concat(parts, "  "))
+end
+
+local function diverged(run, message)
+  run.history.status, run.history.message, run.stop = "diverged", message, true
+end
+
+-- Full batches with nothing to do in between: many epochs in one call.
+local CHUNK = 1000
+
+local function run_chunk(run)
+  local o = run.options
+  local count = math.min(CHUNK, o.epochs - run.done)
+  local losses_of = tensors.zeros({ count }, "float64")
+  local rates = tensors.new(schedules.values(run.schedule, run.done + 1, count, run.optimizer.lr, run.history),
+    "float64")
+  local started = os.clock()
+  local sums = step_of(run, run.batch).step:run {
+    data = { run.x, run.target }, batches = 1, repeated = count, optim = run.optim, rates = rates,
+    losses = losses_of, clip_norm = o.clip_norm, clip_value = o.clip_value, seed = run.seed,
+  }
+  local seconds = (os.clock() - started) / math.max(sums.steps, 1)
+  local values, lrs, epochs = losses_of:totable(), rates:totable(), run.history.epochs
+  for i = 1, sums.steps do
+    epochs[run.done + i] = { epoch = run.done + i, loss = values[i], lr = lrs[i], seconds = seconds }
+  end
+  run.done = run.done + sums.steps
+  if sums.message then
+    diverged(run, describe_divergence(run, sums.message))
+  end
+end
+
+local function can_chunk(run)
+  local o = run.options
+  return run.batch == run.rows and #run.metrics == 0 and not (o.validation or run.stopping or o.callback
+    or o.trial or o.verbose) and run.schedule.name ~= "plateau" and run.schedule.name ~= "function"
+end
+
+--- Train one epoch.
+---@return table? row nil when training has ended
+function Run:epoch()
+  local o, history = self.options, self.history
+  if self.stop or self.done >= o.epochs then
+    return nil
+  end
+  local started = os.clock()
+  local epoch = self.done + 1
+  local total, message = run_batches(self, epoch)
+  if not total then
+    diverged(self, message)
+    if o.trial and o.trial.diverged then
+      o.trial:diverged(message)
+    end
+    return nil
+  end
+  self.done = epoch
+  local row = { epoch = epoch, loss = total.loss / total.rows, lr = self.lr }
+  for i, name in ipairs(self.metrics) do
+    row[name] = total.metrics[i] / total.rows
+  end
+  if self.validate then
+    for name, value in pairs(self.validate()) do
+      if name ~= "rows" then
+        row["val_" .. name] = value
+      end
+    end
+  end
+  row.seconds = os.clock() - started
+  history.epochs[epoch] = row
+  watch(self, row)
+  if o.verbose then
+    print_row(row, o.epochs)
+  end
+  local asked = o.callback and o.callback(row, history)
+  local told = o.trial and o.trial:report(epoch, row)
+  if asked == "stop" or told == "stop" then
+    history.status, history.message = "stopped", ("stopped after epoch %d"):format(epoch)
+    self.stop = true
+  end
+  return row
+end
+
+function Run:finish()
+  if self.keep_best and self.best_flat then
+    self.model.book.flat:copy(self.best_flat)
+  end
+  return self.history
+end
+
+--- Train. Starting values, the order of rows and dropout depend on `seed` alone; the loss of an epoch is
+--- the mean over its rows as they were met, penalties included. A loss or gradient that is not finite
+--- ends training with history.status "diverged" and a message naming step, layer and line.
+---
+--- `loss`: by default cross_entropy for class labels (binary_cross_entropy for a single output), mse for
+--- numbers. See help(nn.loss), help(nn.schedule), help(nn.metrics).
+---@param set table a data set
+---@param given? table loss, optimizer (Adam), schedule, epochs (10), batch_size (64, or "full"), shuffle
+--- (true), drop_last (false), validation, metrics, seed (0), dtype, clip_norm, clip_value, l1 (0), l2 (0),
+--- early_stopping (patience or { metric, patience, min_delta, mode }), best_weights, callback, trial,
+--- threads (1), verbose (false), off (0)
+---@return History
+function Layer:fit(set, given)
+  local run = new_run(self, set, given)
+  if can_chunk(run) then
+    while not run.stop and run.done < run.options.epochs do
+      run_chunk(run)
+    end
+  else
+    while run:epoch() do
+    end
+  end
+  return run:finish()
+end
+
+--- The same as a loop of one's own: `for row, history in model:epochs(train, { ... }) do ... end`.
+---@param set table a data set
+---@param given? table what fit takes
+---@return fun(): table?, History?
+function Layer:epochs(set, given)
+  local run = new_run(self, set, given)
+  return function()
+    local row = run:epoch()
+    if row then
+      return row, run.history
+    end
+    run:finish()
+  end
+end
+
+return M

@@ -1,0 +1,310 @@
+--- Layers: the engine's (one for every row of its table) and those written in Lua.
+---
+--- A layer has a `forward(self, x)` that makes values from values with ops and other layers. Its
+--- parameters come into being when it is first called, so input sizes are never given. The same layer
+--- called twice shares its parameters.
+local core = require "core.layer"
+local core_init = require "core.init"
+local tensors = require "core.tensor"
+local graphs = require "core.graph"
+local op = require "core.op"
+local init = require "nn.init"
+local options = require "options"
+local trace = require "nn.trace"
+
+local M = {
+  --- Help texts by name, made from the engine's rows.
+  help = {},
+  --- Constructors by name: M.constructors.Linear. nn takes them over: nn.Linear.
+  constructors = {},
+}
+
+---@class Layer
+---@field kind string "Linear"
+---@field name? string how messages and saved weights call it; default kind and number: linear_1
+local Layer = {}
+Layer.__index = Layer
+Layer.__name = "Layer"
+M.Layer = Layer
+
+--- Whether a value is a layer (or a model, which is one).
+---@param value any
+---@return boolean
+function M.is(value)
+  local class = getmetatable(value)
+  return type(class) == "table" and (class == Layer or class.parent == Layer)
+end
+
+-- The name of a layer in a model: given, or its kind and number in order of first use.
+local function name_of(book, layer)
+  if not book.names[layer] then
+    local name = layer.name
+    if not name then
+      local kind = layer.kind:lower()
+      book.counts[kind] = (book.counts[kind] or 0) + 1
+      name = ("%s_%d"):format(kind, book.counts[kind])
+    end
+    if book.taken[name] then
+      options.fail("two layers of the model are called '%s'", name)
+    end
+    book.names[layer], book.taken[name] = name, true
+  end
+  return book.names[layer]
+end
+
+local function shape_of(shape)
+  return "(" .. table.concat(shape, ", ") .. (#shape == 1 and ",)" or ")")
+end
+
+-- Make a parameter: a tensor with starting values, written down in the model's book.
+local function make_param(book, layer, spec, given)
+  local from = given ~= nil and init.from(given, layer.kind .. ": " .. spec.name .. "_init")
+    or init.from(spec.init, layer.kind)
+  local tensor = tensors.zeros(spec.shape, book.dtype)
+  if from.values then
+    local values = tensors.new(from.values, book.dtype)
+    if shape_of(values:shape()) ~= shape_of(spec.shape) then
+      options.fail("%s: the given values for %s have shape %s; the parameter has %s", name_of(book, layer),
+        spec.name, shape_of(values:shape()), shape_of(spec.shape))
+    end
+    tensor:copy(values)
+  else
+    core_init.fill(tensor, from, spec.fan_in, spec.fan_out, book.seed, #book.params + 1)
+  end
+  local param = {
+    name = name_of(book, layer) .. "." .. spec.name, layer = layer, key = spec.name, tensor = tensor,
+    decay = spec.decay ~= false, lr_scale = layer.lr_scale or 1,
+  }
+  book.params[#book.params + 1] = param
+  book.by_layer[layer] = book.by_layer[layer] or {}
+  book.by_layer[layer][spec.name] = param
+  return param
+end
+
+local function param_value(current, layer, spec, given)
+  local book = current.book
+  local param = book.by_layer[layer] and book.by_layer[layer][spec.name] or make_param(book, layer, spec, given)
+  if param.tensor:dtype() ~= book.dtype or shape_of(param.tensor:shape()) ~= shape_of(spec.shape) then
+    options.fail("%s has shape %s, but %s is needed here: the input's size has changed", param.name,
+      shape_of(param.tensor:shape()), shape_of(spec.shape))
+  end
+  local node = current.graph:param(param.tensor, param.name)
+  current.calls[param] = node
+  return node
+end
+
+--- In a custom layer's forward: a parameter of this layer, made on first use.
+---@param name string e.g. "weight"
+---@param shape integer[]
+---@param initializer? any an initializer, its name or values; default "torch_default"
+---@param given? { decay: boolean? } decay (default true): weight decay and penalties apply
+---@return userdata value
+function Layer:param(name, shape, initializer, given)
+  local current = trace.current("param")
+  local weight = #shape >= 2
+  local spec = {
+    name = name, shape = shape, init = initializer or "torch_default",
+    fan_in = weight and shape[2] or shape[1] or 1, fan_out = shape[1] or 1,
+  }
+  for i = 3, #shape do
+    spec.fan_in, spec.fan_out = spec.fan_in * shape[i], spec.fan_out * shape[i]
+  end
+  spec.decay = not given or given.decay ~= false
+  return param_value(current, self, spec, initializer)
+end
+
+-- Call a layer on a value of a graph: its forward, with nodes and messages in its name.
+local function apply(layer, x, ...)
+  local current = trace.current(layer.kind)
+  local name = name_of(current.book, layer)
+  local before, parent = #current.book.params, current.layer
+  current.layer = name
+  current.graph:layer(name)
+  local y = layer:forward(x, ...)
+  current.layer = parent
+  current.graph:layer(parent)
+  if not graphs.is_node(y) then
+    options.fail("%s: forward must return a value of the graph, not %s", name, options.show(y))
+  end
+  if not layer.container then
+    current.layers[#current.layers + 1] = { name = name, kind = layer.kind, shape = y:shape(),
+      params = layer.own_params and layer:own_params(current.book) or #current.book.params - before, layer = layer }
+  end
+  return y
+end
+
+function Layer:__call(x, ...)
+  if graphs.is_node(x) then
+    return apply(self, x, ...)
+  end
+  return self:predict(x, ...)
+end
+
+-- ---- layers of the engine ----
+
+-- Split constructor arguments: numbers and booleans are options in the row's order, a string is an
+-- activation, a table holds named options, NAME_init, activation, name and lr_scale.
+local EXTRA = { activation = true, name = true, lr_scale = true }
+
+local function read_arguments(row, ...)
+  local named, extra, position = {}, {}, 0
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    if type(value) == "string" or type(value) == "function" then
+      extra.activation = value
+    elseif type(value) == "table" then
+      for key, entry in pairs(value) do
+        if type(key) == "string" and (EXTRA[key] or key:find("_init$")) then
+          extra[key] = entry
+        else
+          named[key] = entry
+        end
+      end
+    elseif value ~= nil then
+      position = position + 1
+      local option = row.options[position]
+      if not option then
+        options.fail("nn.%s: too many arguments", row.name)
+      end
+      named[option.name] = value
+    end
+  end
+  for key in pairs(named) do
+    if not row.by_name[key] then
+      local near = type(key) == "string" and options.nearest(key, row.known)
+      options.fail("nn.%s: unknown option %s%s", row.name, options.show(key),
+        near and (" (did you mean '%s'?)"):format(near) or "; it has " .. table.concat(row.known, ", "))
+    end
+  end
+  for _, option in ipairs(row.options) do
+    if option.required and named[option.name] == nil then
+      options.fail("nn.%s: '%s' must be given", row.name, option.name)
+    end
+  end
+  return named, extra
+end
+
+local function activation_of(value, where)
+  if value == nil or type(value) == "function" then
+    return value
+  end
+  local layer = M.constructors[value]
+  local name = layer and value or value
+  if op[name] and name ~= "describe" then
+    return op[name]
+  end
+  local known = {}
+  for _, row in ipairs(core.rows()) do
+    known[#known + 1] = row.activation
+  end
+  local near = options.nearest(value, known)
+  options.fail("%s: unknown activation '%s'%s", where, value,
+    near and (" (did you mean '%s'?)"):format(near) or "; there are " .. table.concat(known, ", "))
+end
+
+local function forward_row(self, x)
+  local current = trace.current(self.kind)
+  local nodes = {}
+  for i, spec in ipairs(core.params(self.kind, self.options, x:shape())) do
+    nodes[i] = param_value(current, self, spec, self.extra[spec.name .. "_init"])
+  end
+  local book = current.book
+  if not book.streams[self] then
+    book.stream_count = (book.stream_count or 0) + 1
+    book.streams[self] = book.stream_count
+  end
+  local y = core.forward(self.kind, self.options, x, nodes, current.training, book.streams[self],
+    current.layer)
+  return self.activation and self.activation(y) or y
+end
+
+local function own_params(self, book)
+  local count = 0
+  for _, param in pairs(book.by_layer[self] or {}) do
+    count = count + param.tensor:size()
+  end
+  return count
+end
+
+local function help_of(row)
+  local words = {}
+  for _, option in ipairs(row.options) do
+    words[#words + 1] = option.name .. (option.required and "" or (" = %s"):format(tostring(option.default)))
+  end
+  return ("nn.%s(%s)\n\n%s"):format(row.name, table.concat(words, ", "), row.help)
+end
+
+for _, row in ipairs(core.rows()) do
+  row.by_name, row.known = {}, {}
+  for _, option in ipairs(row.options) do
+    row.by_name[option.name] = option
+    row.known[#row.known + 1] = option.name
+  end
+  M.help[row.name] = help_of(row)
+  M.constructors[row.name] = function(...)
+    local named, extra = read_arguments(row, ...)
+    return setmetatable({
+      kind = row.name, options = named, extra = extra, name = extra.name, lr_scale = extra.lr_scale,
+      activation = activation_of(extra.activation, "nn." .. row.name), forward = forward_row,
+      own_params = own_params,
+    }, Layer)
+  end
+end
+
+-- ---- layers in Lua ----
+
+local function forward_sequential(self, x)
+  for _, child in ipairs(self) do
+    x = child(x)
+  end
+  return x
+end
+
+--- Layers one after the other. A function of values may stand between them.
+---@param layers table a list of layers; may have a `name`
+---@return Layer
+function M.sequential(layers)
+  if type(layers) ~= "table" or M.is(layers) then
+    options.fail("nn.Sequential: expected a list of layers, e.g. nn.Sequential { nn.Linear(10) }; got %s",
+      M.is(layers) and "a single layer" or options.show(layers))
+  end
+  local self = setmetatable({ kind = "Sequential", container = true, name = layers.name,
+    forward = forward_sequential }, Layer)
+  for i, child in ipairs(layers) do
+    if not M.is(child) and type(child) ~= "function" then
+      options.fail("nn.Sequential: entry %d is %s, not a layer", i, options.show(child))
+    end
+    self[i] = child
+  end
+  return self
+end
+
+--- A new kind of layer, written in Lua.
+---
+--- `local Residual = nn.layer("Residual", { init = function(self, size) ... end, forward = function(self, x) ... end })`
+--- makes a constructor: `Residual(64)` calls init, and the layer's forward runs when the model is
+--- built. Ops, operators and other layers work on x; `self:param(name, shape, initializer)` is a
+--- parameter. What forward does is traced once and as fast as a layer of the engine.
+---@param kind string its name, e.g. "Residual"
+---@param methods { init: function?, forward: function }
+---@return fun(...): Layer
+function M.layer(kind, methods)
+  if type(kind) ~= "string" or type(methods) ~= "table" or type(methods.forward) ~= "function" then
+    options.fail("nn.layer: expected a name and a table with a function `forward`")
+  end
+  local class = { parent = Layer, __name = kind, __call = Layer.__call, __tostring = Layer.__tostring }
+  class.__index = class
+  for key, value in pairs(methods) do
+    class[key] = value
+  end
+  setmetatable(class, Layer)
+  return function(...)
+    local self = setmetatable({ kind = kind, container = true }, class)
+    if methods.init then
+      methods.init(self, ...)
+    end
+    return self
+  end
+end
+
+return M
