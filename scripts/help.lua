@@ -119,8 +119,9 @@ local function name_of(value)
 end
 
 local TABLES = {
-  { module = "core.layer", title = "layer" }, { module = "core.optim", title = "optimizer" },
-  { module = "core.init", title = "initializer" }, { module = "core.op", title = "operation" },
+  { module = "core.layer", title = "layer" }, { module = "nn.optim", title = "optimizer" },
+  { module = "core.init", title = "initializer" }, { module = "core.metrics", title = "metric" },
+  { module = "core.op", title = "operation" },
 }
 
 ---Rows of the engine's tables that describe themselves: operations, layers, optimizers, ...

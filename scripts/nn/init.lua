@@ -24,22 +24,10 @@ function Initializer:__tostring()
     and " { " .. table.concat(parts, ", ") .. " }" or "()")
 end
 
-local M = {
-  --- Help texts by name, made from the engine's rows.
-  help = {},
-}
+local M = {}
 
 -- Rows by name.
 local rows = {}
-
-local function help_of(row)
-  local lines = { ("nn.init.%s { ... }"):format(row.name), "", row.help }
-  for i, arg in ipairs(row.args) do
-    lines[#lines + 1] = (i == 1 and "\nOptions:\n" or "")
-      .. ("  %-6s %s (default %g)"):format(arg.name, arg.help, arg.default)
-  end
-  return table.concat(lines, "\n")
-end
 
 for _, row in ipairs(core.rows()) do
   rows[row.name] = row
@@ -47,7 +35,6 @@ for _, row in ipairs(core.rows()) do
   for _, arg in ipairs(row.args) do
     spec[arg.name] = { type = "number", default = arg.default, help = arg.help }
   end
-  M.help[row.name] = help_of(row)
   M[row.name] = function(given)
     -- A single argument may be given bare: nn.init.constant(0.1).
     if type(given) == "number" and #row.args == 1 then

@@ -9,10 +9,7 @@
 local core = require "core.metrics"
 local options = require "options"
 
-local M = {
-  --- Help texts by name, made from the engine's rows.
-  help = {},
-}
+local M = {}
 
 -- Rows by name.
 local rows = {}
@@ -23,8 +20,6 @@ local OPTIONS = {
 
 for _, row in ipairs(core.rows()) do
   rows[row.name] = row
-  M.help[row.name] = ("nn.metrics.%s(predicted, target, { threshold = 0 })\n\n%s\n%s is better."):format(
-    row.name, row.help, row.better == "max" and "Larger" or "Smaller")
   M[row.name] = function(predicted, target, given)
     local checked = options.check(given, OPTIONS, "nn.metrics." .. row.name)
     return core.new({ row.name }, checked.threshold):add(predicted, target):value(row.name)
@@ -113,7 +108,8 @@ end
 function ConfusionMatrix:__tostring()
   local width, first = 6, 10
   for i, class in ipairs(self.classes) do
-    first = math.max(first, utf8.len(class.name) or #class.name)
+    first = math.max(first, utf8.len(class.name))
+    width = math.max(width, math.min(utf8.len(class.name) + 2, 12))
     for _, count in ipairs(self.counts[i]) do
       width = math.max(width, #tostring(count) + 1)
     end

@@ -89,31 +89,15 @@ local function hyper_values(row, checked)
   return values
 end
 
-local function help_of(row)
-  local lines = { ("nn.%s { ... }"):format(row.title), "", row.help, "", "Options:" }
-  for _, key in ipairs(options.keys(row.spec)) do
-    local entry = row.spec[key]
-    local default = entry.default
-    local text = type(default) == "table" and ("{ %g, %g }"):format(default[1], default[2])
-      or type(default) == "number" and ("%g"):format(default) or tostring(default)
-    lines[#lines + 1] = ("  %-14s %s (default %s)"):format(key, entry.help, text)
-  end
-  return table.concat(lines, "\n")
-end
-
 --- Constructors by title: M.constructors.Adam. nn takes them over: nn.Adam.
 ---@type table<string, fun(given?: table): Optimizer>
 M.constructors = {}
---- Help texts by title, made from the engine's rows.
----@type table<string, string>
-M.help = {}
 -- Rows by the engine's name and by title.
 local rows = {}
 
 for _, row in ipairs(core.rows()) do
   row.spec = spec_of(row)
   rows[row.name], rows[row.title] = row, row
-  M.help[row.title] = help_of(row)
   M.constructors[row.title] = function(given)
     local checked = options.check(given, row.spec, "nn." .. row.title)
     local copy = {}
@@ -127,6 +111,28 @@ for _, row in ipairs(core.rows()) do
     core.check(optimizer)
     return optimizer
   end
+end
+
+--- The engine's rows with their options as one writes them here, for help and the reference.
+---@return table[] rows of name, title, help, options = { { name, type, default (text), help } ... }
+function M.rows()
+  local list = {}
+  for _, row in ipairs(core.rows()) do
+    local items, betas = {}, nil
+    for _, hyper in ipairs(row.hypers) do
+      local entry = rows[row.name].spec[hyper.name]
+      if entry then
+        items[#items + 1] = { name = hyper.name, type = entry.type, help = hyper.help,
+          default = entry.type == "boolean" and tostring(entry.default) or ("%.6g"):format(hyper.default) }
+      elseif not betas then
+        betas = rows[row.name].spec.betas
+        items[#items + 1] = { name = "betas", type = "two numbers", help = betas.help,
+          default = ("{ %.6g, %.6g }"):format(betas.default[1], betas.default[2]) }
+      end
+    end
+    list[#list + 1] = { name = row.name, title = row.title, help = row.help, options = items }
+  end
+  return list
 end
 
 --- An optimiser by name, for sweeps: `nn.optimizer(p.optimizer, { lr = p.lr })`.

@@ -18,7 +18,12 @@ local Schedule = { __name = "Schedule" }
 Schedule.__index = Schedule
 
 function Schedule:__call(n, base_lr, history)
-  return self.value(self.options, n - 1, base_lr, history, self.per)
+  local lr = self.value(self.options, n - 1, base_lr, history, self.per)
+  if type(lr) ~= "number" or not (lr >= 0 and lr < math.huge) then
+    options.fail("the schedule gave %s as the learning rate of %s %d; it must be a number, 0 or more",
+      options.show(lr), self.per, n)
+  end
+  return lr
 end
 
 function Schedule:__tostring()
@@ -286,8 +291,7 @@ function M.from(value)
     table.concat(names, ", "), options.show(value))
 end
 
---- The learning rates of `length` epochs (or steps) from `first` on, checked to be numbers of 0 or
---- more.
+--- The learning rates of `length` epochs (or steps) from `first` on.
 ---@param schedule Schedule
 ---@param first integer from 1
 ---@param length integer
@@ -297,12 +301,7 @@ end
 function M.values(schedule, first, length, base_lr, history)
   local list = {}
   for i = 1, length do
-    local lr = schedule(first + i - 1, base_lr, history)
-    if type(lr) ~= "number" or not (lr >= 0 and lr < math.huge) then
-      options.fail("the schedule gave %s as the learning rate of %s %d; it must be a number, 0 or more",
-        options.show(lr), schedule.per, first + i - 1)
-    end
-    list[i] = lr
+    list[i] = schedule(first + i - 1, base_lr, history)
   end
   return list
 end

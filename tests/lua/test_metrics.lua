@@ -57,7 +57,7 @@ tests["a confusion matrix counts the true class by row"] = function()
   testing.equal(matrix.classes[2].support, 2)
   local text = tostring(matrix)
   testing.contains(text, "größe")
-  testing.contains(text, "cat     1     1     1   0.333      0.500")
+  testing.contains(text, "cat      1      1      1   0.333      0.500")
   for line in text:gmatch("[^\n]+") do
     testing.equal(utf8.len(line), utf8.len(text:match("[^\n]+")))
   end
@@ -130,11 +130,14 @@ tests["mistakes name row, shape or the nearest metric"] = function()
   end)
 end
 
-tests["every metric has help"] = function()
-  for _, name in ipairs(metrics.names()) do
-    testing.contains(metrics.help[name], "nn.metrics." .. name)
-    testing.matches(metrics.help[name], "er is better%.$")
+tests["every metric has help and a function"] = function()
+  local names = {}
+  for _, row in ipairs(require("core.metrics").rows()) do
+    testing.ok(row.help ~= "" and metrics[row.name])
+    names[#names + 1] = row.name
   end
+  table.sort(names)
+  testing.equal(metrics.names(), names)
 end
 
 return testing.run(tests)
