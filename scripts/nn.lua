@@ -24,7 +24,7 @@ for name, constructor in pairs(layers.constructors) do
   M[name], M.help[name] = constructor, layers.help[name]
 end
 for name, constructor in pairs(optim.constructors) do
-  M[name], M.help[name] = constructor, optim.help[name]
+  M[name] = constructor
 end
 
 M.gradcheck = require("nn.gradcheck").check
