@@ -300,8 +300,9 @@ end
 ---@return number[]
 function M.values(schedule, first, length, base_lr, history)
   local list = {}
+  local same = schedule.name == "constant" and schedule(first, base_lr, history)
   for i = 1, length do
-    list[i] = schedule(first + i - 1, base_lr, history)
+    list[i] = same or schedule(first + i - 1, base_lr, history)
   end
   return list
 end
