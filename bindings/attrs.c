@@ -76,6 +76,7 @@ void binding_read_attrs(lua_State *L, int index, int top, const char *what, cons
   bool given[OP_MAX_ATTRS] = {false};
   AttrSpec spec;
   attr_defaults(text, attrs);
+  while (top >= index && lua_isnil(L, top)) top--;
   if (index <= top && named_table(L, index)) {
     read_named(L, index, what, text, attrs, given);
     index++;

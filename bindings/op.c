@@ -143,7 +143,7 @@ static int call_unary(lua_State *L) {
 
 /* ---- describing the table ---- */
 
-static int describe(lua_State *L) {
+static int op_rows(lua_State *L) {
   lua_createtable(L, OP_COUNT, 0);
   for (int op = 0; op < OP_COUNT; op++) {
     const OpInfo *info = op_info((OpId)op);
@@ -209,7 +209,7 @@ int luaopen_core_op(lua_State *L) {
     lua_pushcclosure(L, call_op, 1);
     lua_setfield(L, -2, op_info((OpId)op)->name);
   }
-  lua_pushcfunction(L, describe);
-  lua_setfield(L, -2, "describe");
+  lua_pushcfunction(L, op_rows);
+  lua_setfield(L, -2, "rows");
   return 1;
 }

@@ -137,14 +137,6 @@ static int optim_update_(lua_State *L) {
   return 1;
 }
 
-/* optim:find_bad() -> number of the segment that is not finite, or nil */
-static int optim_find_bad_(lua_State *L) {
-  int bad = optim_find_bad(check_optim(L, 1));
-  if (bad < 0) return 0;
-  lua_pushinteger(L, bad + 1);
-  return 1;
-}
-
 /* ---- steps ---- */
 
 static const StepParam *check_params(lua_State *L, int index, const Graph *graph, int *count) {
@@ -234,7 +226,8 @@ static StepData check_step_data(lua_State *L, int index) {
 }
 
 /* step:run{ data, order, first, batches, repeated, optim, lr or rates, clip_norm, clip_value, seed,
- * output, losses } -> { loss, metrics = {}, steps, last_loss, message }: sums weighted by rows */
+ * output, losses } -> { loss, metrics = {}, steps, last_loss, diverged, message or segment }: sums are
+ * weighted by rows */
 static int step_run_(lua_State *L) {
   enum { CHECK_MS = 50 };
   Step *step = ((StepBox *)luaL_checkudata(L, 1, STEP_TYPE))->step;
@@ -268,7 +261,12 @@ static int step_run_(lua_State *L) {
     lua_rawseti(L, -2, i + 1);
   }
   lua_setfield(L, -2, "metrics");
-  if (result.diverged) {
+  lua_pushboolean(L, result.diverged);
+  lua_setfield(L, -2, "diverged");
+  if (result.diverged && result.bad_segment >= 0) {
+    lua_pushinteger(L, result.bad_segment + 1);
+    lua_setfield(L, -2, "segment");
+  } else if (result.diverged) {
     lua_pushstring(L, result.message);
     lua_setfield(L, -2, "message");
   }
@@ -330,7 +328,6 @@ int luaopen_core_train(lua_State *L) {
   static const luaL_Reg optim_methods[] = {{"steps", optim_steps_},
                                            {"set_steps", optim_set_steps_},
                                            {"update", optim_update_},
-                                           {"find_bad", optim_find_bad_},
                                            {NULL, NULL}};
   static const luaL_Reg functions[] = {{"pool", train_pool},     {"optim", train_optim},
                                        {"step", train_step},     {"permute", train_permute},

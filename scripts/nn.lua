@@ -16,12 +16,10 @@ local M = {
   schedule = require "nn.schedule",
   optimizer = optim.optimizer,
   op = require "core.op",
-  --- Help texts by name, made from the engine's rows.
-  help = {},
 }
 
 for name, constructor in pairs(layers.constructors) do
-  M[name], M.help[name] = constructor, layers.help[name]
+  M[name] = constructor
 end
 for name, constructor in pairs(optim.constructors) do
   M[name] = constructor

@@ -162,15 +162,16 @@ static double scalar(const Step *step, int output) {
   return step->dtype == DTYPE_F32 ? (double)*(const float *)value : *(const double *)value;
 }
 
-static Status explain_loss(Step *step, const OpRun *run, int64_t number, StepResult *result,
-                           Err *err) {
+static Status explain_loss(Step *step, const OpRun *run, StepResult *result, Err *err) {
   Ref bad;
   TRY(plan_find_nonfinite(step->plan, run, &bad, err));
   char text[200];
+  const char *layer = bad != REF_NONE ? graph_node(step->graph, bad)->layer : NULL;
   result->diverged = true;
-  snprintf(result->message, sizeof result->message, "%s is not finite at step %" PRId64,
-           bad == REF_NONE ? "the loss" : graph_node_text(step->graph, bad, text, sizeof text),
-           number);
+  snprintf(result->message, sizeof result->message,
+           "diverged at step %" PRIu64 "%s%s: %s is not finite", run->step + 1, layer ? " in " : "",
+           layer ? layer : "",
+           bad == REF_NONE ? "the loss" : graph_node_text(step->graph, bad, text, sizeof text));
   return NN_OK;
 }
 
@@ -190,6 +191,7 @@ static void keep_output(const Step *step, const StepData *data, int64_t position
 
 Status step_run(Step *step, const StepData *data, const StepUpdate *update, double seconds,
                 StepResult *result, Err *err) {
+  result->bad_segment = -1;
   TRY(check_data(step, data, err));
   if (data->order) TRY(make_gathered(step, err));
   /* Looking at the clock costs as much as a tiny step: look now and then. */
@@ -205,7 +207,7 @@ Status step_run(Step *step, const StepData *data, const StepUpdate *update, doub
     plan_run(step->plan, &run);
     double loss = scalar(step, 0);
     if (!isfinite(loss) && update->optim)
-      return explain_loss(step, &run, (int64_t)run.step + 1, result, err);
+      return explain_loss(step, &run, result, err);
     result->loss += loss * rows;
     if (data->losses) data->losses[i] = loss;
     result->last_loss = loss;
@@ -216,7 +218,7 @@ Status step_run(Step *step, const StepData *data, const StepUpdate *update, doub
     double lr = update->lr ? update->lr[i] : update->lr_all;
     if (optim_step(update->optim, lr, update->clip_norm, update->clip_value, step->pool)) continue;
     result->diverged = true;
-    snprintf(result->message, sizeof result->message, "segment %d", optim_find_bad(update->optim));
+    result->bad_segment = optim_find_bad(update->optim);
     return NN_OK;
   }
   return NN_OK;

@@ -64,7 +64,8 @@ typedef struct StepResult {
   double last_loss;                /* of the last step, before its update */
   int64_t steps;                   /* done */
   bool diverged;
-  char message[256]; /* "softmax of linear_2 (x.lua:7) is not finite at step 812" */
+  int bad_segment;   /* whose gradient (or new value) is not finite, or -1 */
+  char message[256]; /* "diverged at step 812 in linear_2: ..."; empty for a gradient */
 } StepResult;
 
 /* Adds to `result`, which starts as zeros. Runs until done, diverged, or `seconds` have passed (0:

@@ -10,6 +10,7 @@ local metric_module = require "nn.metrics"
 local models = require "nn.model"
 local optimizers = require "nn.optim"
 local options = require "options"
+local proc = require "core.proc"
 local schedules = require "nn.schedule"
 local tensors = require "core.tensor"
 
@@ -196,15 +197,14 @@ local function rates_of(run, epoch, steps)
   return run.schedule(epoch, run.optimizer.lr, run.history)
 end
 
-local function describe_divergence(run, message)
-  local steps = run.optim:steps()
-  if not message:find("^segment") then
-    return message
+-- What the engine says of a divergence: the value that is not finite, or whose gradient.
+local function describe_divergence(run, sums)
+  if sums.message then
+    return sums.message
   end
-  local bad = run.optim:find_bad()
-  local param = bad and run.model.book.params[bad]
-  local layer, key = (param and param.name or "the model"):match("^(.-)%.?([^.]*)$")
-  return ("diverged at step %d in %s: the gradient of %s is not finite"):format(steps, layer, key)
+  local param = run.model.book.params[sums.segment]
+  local layer, key = param.name:match("^(.*)%.([^.]*)$")
+  return ("diverged at step %d in %s: the gradient of %s is not finite"):format(run.optim:steps(), layer, key)
 end
 
 -- Run the batches of one epoch; returns sums, or nil and a message when training diverged.
@@ -229,8 +229,8 @@ local function run_batches(run, epoch)
         optim = run.optim, lr = lr, rates = rates and (before == 0 and rates or rates:rows(before + 1, before + 1)),
         clip_norm = o.clip_norm, clip_value = o.clip_value, seed = run.seed,
       }
-      if sums.message then
-        return nil, describe_divergence(run, sums.message)
+      if sums.diverged then
+        return nil, describe_divergence(run, sums)
       end
       total.loss = total.loss + sums.loss
       for i in ipairs(run.metrics) do
@@ -299,19 +299,19 @@ local function run_chunk(run)
   local losses_of = tensors.zeros({ count }, "float64")
   local rates = tensors.new(schedules.values(run.schedule, run.done + 1, count, run.optimizer.lr, run.history),
     "float64")
-  local started = os.clock()
+  local started = proc.now()
   local sums = step_of(run, run.batch).step:run {
     data = { run.x, run.target }, batches = 1, repeated = count, optim = run.optim, rates = rates,
     losses = losses_of, clip_norm = o.clip_norm, clip_value = o.clip_value, seed = run.seed,
   }
-  local seconds = (os.clock() - started) / math.max(sums.steps, 1)
+  local seconds = (proc.now() - started) / math.max(sums.steps, 1)
   local values, lrs, epochs = losses_of:totable(), rates:totable(), run.history.epochs
   for i = 1, sums.steps do
     epochs[run.done + i] = { epoch = run.done + i, loss = values[i], lr = lrs[i], seconds = seconds }
   end
   run.done = run.done + sums.steps
-  if sums.message then
-    diverged(run, describe_divergence(run, sums.message))
+  if sums.diverged then
+    diverged(run, describe_divergence(run, sums))
   end
 end
 
@@ -328,7 +328,7 @@ function Run:epoch()
   if self.stop or self.done >= o.epochs then
     return nil
   end
-  local started = os.clock()
+  local started = proc.now()
   local epoch = self.done + 1
   local total, message = run_batches(self, epoch)
   if not total then
@@ -350,7 +350,7 @@ function Run:epoch()
       end
     end
   end
-  row.seconds = os.clock() - started
+  row.seconds = proc.now() - started
   history.epochs[epoch] = row
   watch(self, row)
   if o.verbose then

@@ -13,11 +13,12 @@ local options = require "options"
 local trace = require "nn.trace"
 
 local M = {
-  --- Help texts by name, made from the engine's rows.
-  help = {},
   --- Constructors by name: M.constructors.Linear. nn takes them over: nn.Linear.
   constructors = {},
 }
+
+-- Rows of the engine's table.
+local rows = core.rows()
 
 ---@class Layer
 ---@field kind string "Linear"
@@ -188,14 +189,12 @@ local function activation_of(value, where)
   if value == nil or type(value) == "function" then
     return value
   end
-  local layer = M.constructors[value]
-  local name = layer and value or value
-  if op[name] and name ~= "describe" then
-    return op[name]
-  end
   local known = {}
-  for _, row in ipairs(core.rows()) do
+  for _, row in ipairs(rows) do
     known[#known + 1] = row.activation
+    if row.activation == value or row.name == value then
+      return op[row.activation]
+    end
   end
   local near = options.nearest(value, known)
   options.fail("%s: unknown activation '%s'%s", where, value,
@@ -226,25 +225,16 @@ local function own_params(self, book)
   return count
 end
 
-local function help_of(row)
-  local words = {}
-  for _, option in ipairs(row.options) do
-    words[#words + 1] = option.name .. (option.required and "" or (" = %s"):format(tostring(option.default)))
-  end
-  return ("nn.%s(%s)\n\n%s"):format(row.name, table.concat(words, ", "), row.help)
-end
-
-for _, row in ipairs(core.rows()) do
+for _, row in ipairs(rows) do
   row.by_name, row.known = {}, {}
   for _, option in ipairs(row.options) do
     row.by_name[option.name] = option
     row.known[#row.known + 1] = option.name
   end
-  M.help[row.name] = help_of(row)
   M.constructors[row.name] = function(...)
     local named, extra = read_arguments(row, ...)
     return setmetatable({
-      kind = row.name, options = named, extra = extra, name = extra.name, lr_scale = extra.lr_scale,
+      kind = row.name, options = next(named) and named or nil, extra = extra, name = extra.name, lr_scale = extra.lr_scale,
       activation = activation_of(extra.activation, "nn." .. row.name), forward = forward_row,
       own_params = own_params,
     }, Layer)
