@@ -318,7 +318,7 @@ end
 local function can_chunk(run)
   local o = run.options
   return run.batch == run.rows and #run.metrics == 0 and not (o.validation or run.stopping or o.callback
-    or o.trial or o.verbose) and run.schedule.name ~= "plateau" and run.schedule.name ~= "function"
+    or o.trial or o.verbose or run.schedule.adaptive)
 end
 
 --- Train one epoch.

@@ -13,6 +13,7 @@ local M = {}
 ---@field name string
 ---@field per "epoch"|"step" what n counts
 ---@field options table the options with defaults filled in
+---@field adaptive boolean? whether it looks at the epochs in `history`, or may
 ---@operator call: number
 local Schedule = { __name = "Schedule" }
 Schedule.__index = Schedule
@@ -170,6 +171,7 @@ function M.warmup(given)
   if inner and inner.per ~= schedule.per then
     options.fail("nn.schedule.warmup: counts in %ss, but %s in %ss", schedule.per, inner.name, inner.per)
   end
+  schedule.adaptive = inner and inner.adaptive
   return schedule
 end
 
@@ -249,7 +251,7 @@ function M.plateau(given)
     min = { type = "number", min = 0, default = 0, help = "lowest learning rate" },
     per = { type = "string", choices = { "epoch" }, default = "epoch" },
   }
-  return make("plateau", given, spec, function(o, k, base_lr, history)
+  local schedule = make("plateau", given, spec, function(o, k, base_lr, history)
     if k == 0 or not history then
       return base_lr
     end
@@ -263,6 +265,8 @@ function M.plateau(given)
     end
     return state.lr
   end)
+  schedule.adaptive = true
+  return schedule
 end
 
 -- ---- use ----
@@ -277,9 +281,11 @@ function M.from(value)
   elseif getmetatable(value) == Schedule then
     return value
   elseif type(value) == "function" then
-    return setmetatable({ name = "function", per = "epoch", options = {}, value = function(_, k, base_lr, history)
+    local schedule = make("function", nil, {}, function(_, k, base_lr, history)
       return value(k + 1, base_lr, history)
-    end }, Schedule)
+    end)
+    schedule.adaptive = true
+    return schedule
   end
   local names = { "constant", "cosine", "plateau" }
   for _, name in ipairs(names) do

@@ -99,6 +99,13 @@ tests["a metric that is NaN counts as no better"] = function()
   testing.equal(plateau(4, 1, { epochs = { { loss = 1 }, { loss = 0 / 0 }, { loss = 0 / 0 } } }), 0.25)
 end
 
+tests["a schedule that may look at the past says so"] = function()
+  testing.ok(schedule.plateau().adaptive)
+  testing.ok(schedule.warmup { total = 2, next = schedule.plateau() }.adaptive)
+  testing.ok(schedule.from(function() return 1 end).adaptive)
+  testing.ok(not schedule.warmup { total = 2, next = schedule.cosine() }.adaptive)
+end
+
 tests["mistakes are reported with the nearest name"] = function()
   testing.raises("did you mean 'gamma'", function() schedule.step { every = 3, gama = 0.5 } end)
   testing.raises("'every' is missing", function() schedule.step {} end)
