@@ -30,15 +30,23 @@ local function flatten(params, prefix, into)
   return into
 end
 
--- Names of parameters, and whether their values differ between settings.
-local function parameter_names(rows)
-  local seen, varying, fixed = {}, {}, {}
+-- Names of parameters that differ between settings, and of those that do not; in the study's own
+-- order (a branch before its parameters) where it has one, then by name.
+local function parameter_names(rows, known)
+  local seen, names, varying, fixed = {}, {}, {}, {}
   for _, row in ipairs(rows) do
     for name in pairs(row.flat) do
       seen[name] = true
     end
   end
-  for _, name in ipairs(text.keys(seen)) do
+  for _, list in ipairs { known or {}, text.keys(seen) } do
+    for _, name in ipairs(list) do
+      if seen[name] then
+        seen[name], names[#names + 1] = nil, name
+      end
+    end
+  end
+  for _, name in ipairs(names) do
     local first, differs = text.value(rows[1].flat[name]), false
     for _, row in ipairs(rows) do
       differs = differs or text.value(row.flat[name]) ~= first
@@ -120,7 +128,7 @@ function M.view(study)
   end
   local varying, fixed = {}, {}
   if #rows > 0 then
-    varying, fixed = parameter_names(rows)
+    varying, fixed = parameter_names(rows, study.names)
   end
   rank_rows(rows, "value", objective.direction)
   for rank, row in ipairs(rows) do
@@ -264,7 +272,37 @@ function M.verdict(view)
       or "these seeds do not tell them apart.")
 end
 
---- Learning curves of the best settings, with a band over seeds; the others grey.
+-- A panel again, near its end and without training curves: where settings can be told apart. Nil when
+-- there are too few epochs to look closer at.
+local function close_up(panel)
+  local last, series, low, high = 0, {}, math.huge, -math.huge
+  for _, one in ipairs(panel.series) do
+    if one.muted or one.name and #one.x > 0 then
+      series[#series + 1] = one
+      last = math.max(last, one.x[#one.x] or 0)
+    end
+  end
+  local first = last - last // 2
+  for _, one in ipairs(series) do
+    for i, x in ipairs(not one.muted and one.x or {}) do
+      for _, value in ipairs(x >= first and { one.y[i], one.low and one.low[i], one.high and one.high[i] } or {}) do
+        if plot.finite(value) then
+          low, high = math.min(low, value), math.max(high, value)
+        end
+      end
+    end
+  end
+  if last < 4 or low >= high then
+    return nil
+  end
+  local margin = 0.08 * (high - low)
+  return { title = panel.title .. ", close up (validation)", series = series,
+    x = { label = "epoch", integer = true, min = first, max = last + 0.02 * (last - first) },
+    y = { label = panel.y.label, min = low - margin, max = high + margin } }
+end
+
+--- Learning curves of the best settings, with a band over seeds; the others grey. The last panel
+--- comes a second time, close up.
 ---@param view table
 ---@param top integer how many in colour
 ---@param metrics string[]? without "val_"; default loss and the objective
@@ -298,7 +336,10 @@ function M.curves(view, top, metrics)
   end
   local spec = curves.spec(groups, { metrics = present,
     title = view.name .. ": mean over seeds, band from lowest to highest" })
-  spec.size = #present == 1 and { 860, 460 } or { 560, 420 }
+  spec.panels[1].title = spec.panels[1].title or present[1]
+  spec.panels[#spec.panels + 1] = close_up(spec.panels[#spec.panels])
+  spec.columns = math.min(#spec.panels, 3)
+  spec.size = ({ { 860, 460 }, { 560, 420 }, { 470, 400 } })[spec.columns]
   return spec
 end
 

@@ -22,10 +22,29 @@ local SWEEP = {
   quiet = { type = "boolean", default = false, help = "print nothing" },
 }
 
+-- The worst value from a fifth of the way on: what comes before would leave the rest flat in so few
+-- lines of text.
+local function worst_later(series, direction)
+  local worst
+  for _, one in ipairs(series) do
+    for i = #one.y // 5 + 1, #one.y do
+      local value = one.y[i]
+      if plot.finite(value) and (not worst or (direction == "min") == (value > worst)) then
+        worst = value
+      end
+    end
+  end
+  return worst
+end
+
 -- The curves for characters: only the objective's, only its validation, few settings.
 local function terminal_curves(view, top)
   local spec = studies.curves(view, math.min(top, 5), { (view.metric:gsub("^val_", "")) })
-  for _, panel in ipairs(spec and spec.panels or {}) do
+  if not spec then
+    return nil
+  end
+  spec.panels = { spec.panels[1] } -- the range below is close enough
+  for _, panel in ipairs(spec.panels) do
     local named = {}
     for _, series in ipairs(panel.series) do
       if series.name and #series.x > 0 then
@@ -34,10 +53,9 @@ local function terminal_curves(view, top)
     end
     panel.series = named
     panel.y = { label = view.metric }
+    panel.y[view.direction == "min" and "max" or "min"] = worst_later(named, view.direction)
   end
-  if spec then
-    spec.title = "mean over seeds of the best settings"
-  end
+  spec.title, spec.panels[1].title = "mean over seeds of the best settings", nil
   return spec
 end
 

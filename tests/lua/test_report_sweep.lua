@@ -87,6 +87,9 @@ tests["parameters that differ make the columns, with those of branches by their 
   testing.equal(view.varying, { "hidden", "lr", "optimizer", "optimizer.momentum" })
   testing.equal(view.fixed, { "epochs" })
   testing.equal(view.rows[2].label, "hidden=32 lr=0.01 optimizer=sgd optimizer.momentum=0.9")
+  local study = make_study()
+  study.names = { "optimizer", "optimizer.momentum", "hidden" }
+  testing.equal(studies.view(study).varying, { "optimizer", "optimizer.momentum", "hidden", "lr" })
   local lines = {}
   for line in studies.table(view):text():gmatch("[^\n]+") do
     lines[#lines + 1] = line
@@ -141,6 +144,25 @@ tests["curves take a history, a list, names, or repeats"] = function()
   testing.raises("a history (what fit returns)", report.curves, 5)
   testing.raises("hold no epochs", report.curves, { epochs = {} })
   testing.raises("did you mean 'metrics'", report.curves, one, { metric = { "loss" } })
+end
+
+tests["the end of training is shown close up when there are epochs enough"] = function()
+  local study = make_study()
+  testing.equal(#studies.curves(studies.view(study), 2).panels, 2)
+  for _, config in ipairs(study.configs) do
+    for _, one in ipairs(config.trials) do
+      for epoch = 4, 10 do
+        one.epochs[epoch] = { epoch = epoch, accuracy = 0.97, val_accuracy = 0.9 + epoch / 1000, loss = 1 }
+      end
+    end
+  end
+  local panel = studies.curves(studies.view(study), 2).panels[3]
+  testing.contains(panel.title, "accuracy, close up")
+  testing.equal(panel.x.min, 5)
+  testing.near({ panel.y.min, panel.y.max }, { 0.9046, 0.9104 }, 1e-9)
+  for _, series in ipairs(panel.series) do
+    testing.ok(series.dash ~= "dashed", "training is left out")
+  end
 end
 
 local function run_sweep(study, options)
