@@ -142,18 +142,18 @@ function M.open(plan)
   }, Record)
   check(opened:begin())
   local parts = parts_of(plan)
-  local study = check(opened:rows("study_latest", plan.name))[1]
+  local latest = check(opened:rows("study_latest", plan.name))[1]
   local same = opened:rows("study_same", plan.name, store.sha256(json.encode(parts)))[1]
-  study = not plan.resume and same or study
+  local study = not plan.resume and same or latest
   local changed = study and changes(study, parts)
   if study and not plan.fresh and (not changed or plan.resume) then
     continue_study(self, study, plan, changed)
   else
-    add_study(self, plan, study and study.version + 1 or 1, parts)
+    add_study(self, plan, latest and latest.version + 1 or 1, parts)
     if changed and not plan.fresh then
       self.notes[1] = ("%s changed since version %d of '%s': beginning version %d "
-        .. "(--resume continues version %d instead)"):format(changed:gsub("^t", "T"), study.version,
-        plan.name, self.version, study.version)
+        .. "(--resume continues version %d instead)"):format(changed:gsub("^t", "T"), latest.version,
+        plan.name, self.version, latest.version)
     end
   end
   for _, row in ipairs(check(opened:rows("name_list"))) do

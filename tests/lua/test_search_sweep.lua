@@ -1,0 +1,399 @@
+--- Sweeps: same results whatever the number of workers, crashes of workers, kills and resumption.
+local testing = require "testing"
+
+local search = require "search"
+local store = require "core.store"
+
+local folder = testing.folder()
+local counter = 0
+
+-- A file name nobody has used.
+local function fresh(ending)
+  counter = counter + 1
+  return ("%s/%d%s"):format(folder, counter, ending)
+end
+
+local function merged(given, more)
+  for key, value in pairs(more or {}) do
+    given[key] = value
+  end
+  return given
+end
+
+-- A small sweep in this process, without files and without words.
+local function sweep(more)
+  local study = search.sweep(merged({
+    name = "small", objective = "min loss", space = { x = { 1, 2, 3 } }, store = ":memory:",
+    quiet = true, table = false, arguments = {}, workers = 2,
+    run = function(trial)
+      trial:report(1, { loss = trial.params.x + 0.5, accuracy = 0 })
+      trial:report(2, { loss = trial.params.x + 0.0, accuracy = 0.5 })
+    end,
+  }, more))
+  return study -- no tail call: messages name the caller's line
+end
+
+local BODY = [[
+local search = require "search"
+local study = search.sweep {
+  name = "toy", seeds = 2, objective = "max score",
+  space = { lr = search.float(1e-4, 1, { log = true, n = 3 }), width = { 16, 32 } },
+  run = function(trial)
+    local score
+    for epoch = 1, 4 do
+      score = -trial.params.lr + trial.params.width + math.random() + trial.seed * 1e-12
+      trial:report(epoch, { score = score, loss = -score })
+      local stop = os.clock() + (tonumber(os.getenv "SLOW") or 0)
+      repeat until os.clock() >= stop
+    end
+    %s
+  end,
+}
+return study
+]]
+
+local function script(extra)
+  return testing.write(fresh ".lua", BODY:format(extra or ""))
+end
+
+local function run(file, words, before)
+  return testing.sh(("%s {nnrun} %s %s"):format(before or "", file, words))
+end
+
+-- All metrics and results of a store as text, without what depends on the clock.
+local function dump(file)
+  local opened = assert(store.open(file, "read"))
+  local lines = {}
+  for _, row in ipairs(opened:rows("trial_list", 1)) do
+    lines[#lines + 1] = table.concat({ row.number, row.params, row.seed, row.state,
+      ("%a"):format(row.last or 0), ("%a"):format(row.best or 0), row.message or "" }, " ")
+  end
+  local names = {} -- their numbers depend on which came first
+  for _, row in ipairs(opened:rows("name_list")) do
+    names[row.id] = row.name
+  end
+  for _, row in ipairs(opened:rows("metric_of_study", 1)) do
+    lines[#lines + 1] = ("%d %d %s %a"):format(row.number, row.epoch, names[row.name], row.value)
+  end
+  opened:close()
+  table.sort(lines)
+  return table.concat(lines, "\n")
+end
+
+return testing.run {
+  ["every configuration is run on every seed, and the study says what came out"] = function()
+    local study = sweep { seeds = 2 }
+    testing.equal(#study.trials, 6)
+    testing.equal(#study.configs, 3)
+    testing.equal(study.exit_status, 0)
+    local second = study.configs[2]
+    testing.equal({ second.label, second.n, second.last.mean, second.last.std, second.status },
+      { "x=2", 2, 2.0, 0.0, "ok" })
+    testing.equal(study.trials[3].epochs,
+      { { epoch = 1, loss = 2.5, accuracy = 0 }, { epoch = 2, loss = 2, accuracy = 0.5 } })
+    local best = study:best()
+    testing.equal({ best.params, best.mean, best.trials, best.n }, { { x = 1 }, 1.0, { 1, 2 }, 2 })
+    testing.equal(study:curves("loss")[3].mean, { 3.5, 3 })
+  end,
+  ["seeds are shared by configurations and differ between repeats"] = function()
+    local study = sweep { seeds = 2, run = function(trial)
+      return { loss = math.random(), seed = trial.seed }
+    end }
+    local trials = study.trials
+    testing.equal(trials[1].seed, trials[3].seed)
+    testing.differ(trials[1].seed, trials[2].seed)
+    testing.equal(trials[1].last, trials[3].last)
+    testing.differ(trials[1].last, trials[2].last)
+    testing.differ(sweep({ seed = 2 }).trials[1].seed, trials[1].seed)
+  end,
+  ["a run may return a number, metrics, or a history"] = function()
+    local returns = {
+      function() return 3 end,
+      function() return { loss = 3, other = 4, name = "x" } end,
+      function() return { epochs = { { epoch = 1, loss = 5 }, { epoch = 2, loss = 3 } }, status = "ok" } end,
+      function(trial) trial:report(1, { loss = 3 }) return { epochs = { { epoch = 1, loss = 3 } } } end,
+    }
+    for i, body in ipairs(returns) do
+      local trial = sweep({ run = body, space = { x = { 1 } } }).trials[1]
+      testing.equal({ trial.state, trial.last, trial.best }, { "finished", 3.0, 3.0 }, "return " .. i)
+      testing.equal(#trial.epochs, i == 3 and 2 or 1)
+    end
+  end,
+  ["best and last of a trial follow the objective"] = function()
+    local function zigzag(trial)
+      for epoch, value in ipairs { 3, 1, 2, 0 / 0, 2.5 } do
+        trial:report(epoch, { loss = value })
+      end
+    end
+    local low = sweep({ run = zigzag }).trials[1]
+    testing.equal({ low.best, low.best_epoch, low.last, low.value }, { 1.0, 2, 2.5, 1.0 })
+    local high = sweep({ run = zigzag, objective = "max loss", select = "last" }).trials[1]
+    testing.equal({ high.best, high.best_epoch, high.last, high.value }, { 3.0, 1, 2.5, 2.5 })
+  end,
+  ["a diverged trial is a result, not a failure"] = function()
+    local study = sweep { run = function(trial)
+      if trial.params.x == 2 then
+        return { status = "diverged", message = "diverged at step 8 in linear_2", epochs = {} }
+      elseif trial.params.x == 3 then
+        return 0 / 0
+      end
+      return 1
+    end }
+    testing.equal({ study.trials[2].state, study.trials[2].message },
+      { "diverged", "diverged at step 8 in linear_2" })
+    testing.contains(study.trials[3].message, "loss is not a number")
+    testing.equal({ study.configs[2].status, study.configs[2].n, study.exit_status },
+      { "1 diverged", 0, 0 })
+    testing.equal(study:best().params.x, 1)
+  end,
+  ["a crash of any kind is a failed trial with its reason, and the others go on"] = function()
+    local study = sweep { space = { how = { "a", "exit", "kill", "ok", "raise", "segv", "table" } },
+      run = function(trial)
+        local how = trial.params.how
+        if how == "raise" then
+          error "boom"
+        elseif how == "table" then
+          error { code = 1 }
+        elseif how == "exit" then
+          os.exit(9)
+        elseif how == "kill" then
+          print "last words"
+          os.execute "kill -KILL $PPID"
+        elseif how == "segv" then
+          os.execute "kill -SEGV $PPID"
+        end
+        return 1
+      end }
+    testing.equal(study.exit_status, 3)
+    local by = {}
+    for _, trial in ipairs(study.trials) do
+      by[trial.params.how] = trial
+    end
+    local here = "test_search_sweep.lua:"
+    testing.equal({ by.a.state, by.ok.state }, { "finished", "finished" })
+    for _, how in ipairs { "exit", "kill", "raise", "segv", "table" } do
+      testing.equal(by[how].state, "failed")
+    end
+    testing.contains(by.raise.message, "boom")
+    testing.contains(by.raise.line, here)
+    testing.contains(by.exit.message, "os.exit(9)")
+    testing.contains(by.exit.line, here)
+    testing.equal(by.kill.signal, "SIGKILL")
+    testing.contains(by.kill.message, "last output: last words")
+    testing.equal(by.segv.signal, "SIGSEGV")
+    testing.contains(by.segv.line, here)
+    testing.contains(by.table.message, "error object is a table value")
+  end,
+  ["a worker after a crash begins from clean memory"] = function()
+    _G.dirt = nil
+    local study = sweep { workers = 1, run = function(trial)
+      if trial.params.x == 1 then
+        _G.dirt = true -- luacheck: ignore 122
+        error "x"
+      end
+      return _G.dirt and 1 or 0
+    end }
+    testing.equal({ study.trials[2].last, study.trials[3].last }, { 0.0, 0.0 })
+  end,
+  ["a trial that hangs is ended by its time-out and names its line"] = function()
+    local study = sweep { timeout = 0.3, space = { x = { 1, 2 } }, run = function(trial)
+      while trial.params.x == 2 do end -- luacheck: ignore 542
+      return 1
+    end }
+    testing.equal({ study.trials[1].state, study.trials[2].state, study.trials[2].reason },
+      { "finished", "failed", "time-out" })
+    testing.matches(study.trials[2].message, "test_search_sweep%.lua:%d+: no result within 0%.3 s")
+  end,
+  ["an objective that is not reported is named with what is"] = function()
+    local study = sweep { objective = "max val_acuracy", run = function()
+      return { val_accuracy = 1, loss = 2 }
+    end, space = { x = { 1 } } }
+    testing.contains(study.trials[1].message, "(loss, val_accuracy); did you mean 'val_accuracy'?")
+    local nothing = sweep { run = function() end, space = { x = { 1 } } }
+    testing.contains(nothing.trials[1].message, "reported nothing")
+  end,
+  ["when the first trials all fail alike the sweep stops and says why"] = function()
+    local calls = fresh ".txt"
+    local message = testing.raises("first trials all failed the same way", sweep, {
+      space = { x = search.int(1, 100) }, workers = 1, run = function()
+        local file = io.open(calls, "a")
+        file:write "x"
+        file:close()
+        error "no such layer"
+      end })
+    testing.contains(message, "no such layer")
+    testing.ok(#testing.read(calls) < 10)
+  end,
+  ["mistakes are found before anything is trained, at the script's line"] = function()
+    local function line(part, more)
+      local message = testing.raises(part, sweep, more)
+      testing.contains(message, "test_search_sweep.lua:")
+    end
+    line("option 'run' must be a function", { run = 3 })
+    line("did you mean 'trials'", { trails = 3 })
+    line("the space is empty", { space = {} })
+    line("must be \"max METRIC\"", { objective = "best" })
+    line("did you mean 'grid'", { sampler = "gird" })
+    line("needs trials = N", { space = { x = search.float(0, 1) } })
+    line("letters, digits", { name = "a/b" })
+    line("cannot make folder", { store = "/proc/none/x.db" })
+    line("must be at least 1", { workers = 0 })
+  end,
+  ["a sweep inside a trial is refused"] = function()
+    local study = sweep { space = { x = { 1 } }, run = function() return sweep() end }
+    testing.contains(study.trials[1].message, "cannot run inside a trial")
+  end,
+  ["trials is a total over all runs of the command"] = function()
+    local file, calls = fresh ".db", fresh ".txt"
+    local function go(trials)
+      return sweep { store = file, trials = trials, sampler = "random", space = { x = search.float(0, 1) },
+        run = function(trial)
+          local log = io.open(calls, "a")
+          log:write "x"
+          log:close()
+          return trial.params.x
+        end }
+    end
+    testing.equal(#go(3).trials, 3)
+    local more = go(5)
+    testing.equal(#more.trials, 5)
+    testing.equal(#testing.read(calls), 5)
+    testing.equal(#go(2).trials, 2)
+    testing.equal(#testing.read(calls), 5)
+    testing.equal(more.trials[4].epochs, { { epoch = 1, loss = more.trials[4].last } })
+  end,
+  ["the results table is the same for 1, 2 and 4 workers, byte for byte"] = function()
+    local file = script "if trial.number == 5 then error 'five' end"
+    local first, all
+    for _, workers in ipairs { 1, 2, 4 } do
+      local db = fresh ".db"
+      local out, err, status = run(file, ("-j %d --store %s"):format(workers, db))
+      testing.equal(status, 3, err)
+      first, all = first or out, all or dump(db)
+      testing.equal(out, first)
+      testing.equal(dump(db), all)
+    end
+    testing.contains(first, "1 failed")
+  end,
+  ["kill -9 at any moment loses no finished trial and changes no result"] = function()
+    local file, db = script(), fresh ".db"
+    local calm = run(file, "--store " .. fresh ".db")
+    local finished = 0
+    for i = 1, 8 do
+      run(file, ("-j 2 --store %s & p=$!; sleep 0.%d; kill -9 $p"):format(db, i), "SLOW=0.02")
+      local opened = store.open(db, "read")
+      if opened then
+        local now = 0
+        for _, row in ipairs(opened:rows("trial_list", 1) or {}) do
+          now = now + (row.state == "finished" and 1 or 0)
+        end
+        opened:close()
+        testing.ok(now >= finished, "a finished trial was lost")
+        finished = now
+      end
+    end
+    local out, err, status = run(file, "-j 2 --store " .. db)
+    testing.equal(status, 0, err)
+    testing.equal(out, calm)
+  end,
+  ["killed workers are failed trials; the sweep ends"] = function()
+    local _, err, status = run(script "if trial.number == 3 then os.execute 'kill -9 $PPID' end",
+      "-j 2 --store " .. fresh ".db")
+    testing.equal(status, 3)
+    testing.contains(err, "the worker was killed by SIGKILL")
+  end,
+  ["an interrupt finishes running trials, says how to go on, and exits with 130"] = function()
+    local db = fresh ".db"
+    local file = script()
+    local _, err, status = testing.sh(("SLOW=0.05 timeout --preserve-status -s INT 0.6 {nnrun} %s -j 1 --store %s")
+      :format(file, db))
+    if status == 130 then -- a slow machine may not have come to the sweep: then the signal killed it
+      testing.contains(err, "continue with:")
+      testing.contains(err, file .. " -j 1 --store " .. db)
+      local _, rest, again = run(file, "-j 1 --store " .. db)
+      testing.equal(again, 0)
+      testing.contains(rest, "done already")
+    end
+    local _, terminated, code = testing.sh(
+      ("SLOW=0.05 timeout --preserve-status -s TERM 0.6 {nnrun} %s -j 1 --store %s"):format(file, fresh ".db"))
+    testing.ok(code == 143, terminated)
+  end,
+  ["a changed script begins a new version, and --resume continues the old one"] = function()
+    local file, db = script(), fresh ".db"
+    run(file, "--store " .. db)
+    local _, again = run(file, "--store " .. db)
+    testing.contains(again, "12 of them are done already")
+    testing.write(file, testing.read(file) .. "-- changed\n")
+    local _, resumed = run(file, "--resume --store " .. db)
+    testing.contains(resumed, "12 of them are done already")
+    local _, changed = run(file, "--store " .. db)
+    testing.contains(changed, "The script changed since version 1 of 'toy': beginning version 2")
+    local _, reseeded = run(file, "--seed 5 --store " .. db)
+    testing.contains(reseeded, "seed changed since version 2")
+    local _, fresh_one = run(file, "--fresh --store " .. db)
+    testing.contains(fresh_one, "version 4")
+  end,
+  ["--retry runs failed trials again"] = function()
+    local db, flag = fresh ".db", fresh ".flag"
+    local file = script(("if trial.number == 2 and not io.open(%q) then error 'once' end"):format(flag))
+    testing.equal(select(3, run(file, "--store " .. db)), 3)
+    testing.write(flag, "")
+    testing.equal(select(3, run(file, "--store " .. db)), 3)
+    testing.equal(select(3, run(file, "--retry --store " .. db)), 0)
+  end,
+  ["a store in use by another sweep is refused before training"] = function()
+    local db = fresh ".db"
+    local held = assert(store.open(db, "write"))
+    local _, err, status = run(script(), "--store " .. db)
+    held:close()
+    testing.equal(status, 1)
+    testing.contains(err, "being written by another sweep")
+  end,
+  ["usage errors have status 2, and --help lists what can be set"] = function()
+    local _, err, status = run(script(), "--trails 3")
+    testing.equal(status, 2)
+    testing.contains(err, "did you mean '--trials'?")
+    local _, value, bad = run(script(), "--set space.width=17")
+    testing.equal(bad, 2)
+    testing.contains(value, "one of 16, 32")
+    local out, _, fine = run(script(), "--help")
+    testing.equal(fine, 0)
+    testing.contains(out, "space.lr")
+    testing.contains(out, "float 0.0001 to 1.0, log")
+  end,
+  ["--set narrows the space"] = function()
+    local out = run(script(), "--set space.lr=0.01 --set space.width=32 --seeds 1 --store " .. fresh ".db")
+    testing.equal(select(2, out:gsub("\n", "")), 3)
+  end,
+  ["what trials print is kept, and shown as it comes"] = function()
+    local db = fresh ".db"
+    local _, err = run(script "print('number', trial.number)", "--store " .. db)
+    testing.contains(err, "[trial 3] number\t3")
+    local text = testing.ok(require("search.store_view").show(db, "3"))
+    testing.contains(text, "output:\nnumber\t3")
+  end,
+  ["a study can be read back from its store"] = function()
+    local db = fresh ".db"
+    local study = sweep { store = db, seeds = 2, space = { x = search.float(0, 1, { n = 3 }) },
+      run = function(trial) return trial.params.x + math.random() end }
+    local loaded = testing.ok(search.load(db))
+    testing.equal(loaded:text(), study:text())
+    testing.equal(loaded:best(), study:best())
+    testing.equal(loaded.trials[4].epochs, study.trials[4].epochs)
+    local _, message = search.load(db, "other")
+    testing.contains(message, "it has small@1")
+    local view = require "search.store_view"
+    testing.contains(view.list(db), "6/6")
+    testing.contains(view.best(db), "best of 'small'")
+    testing.matches(view.export(db), "^number,config,")
+    local json = require("search.json").decode(view.export(db, "json"))
+    testing.equal(json.trials[6].last, study.trials[6].last)
+  end,
+  ["a sampler of one's own is asked by number"] = function()
+    local study = sweep { space = { x = search.float(0, 100) }, sampler = function(k)
+      return k <= 4 and { x = k * k + 0.0 } or nil
+    end, trials = 10, run = function(trial) return trial.params.x end }
+    testing.equal(#study.trials, 4)
+    testing.equal(study.trials[4].last, 16.0)
+  end,
+}
