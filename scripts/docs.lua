@@ -116,6 +116,7 @@ end
 
 -- What the line under a block defines.
 local function read_definition(entry, line)
+  entry.variable = line:match("^%s*local%s+([%w_]+)%s*=")
   local owner, separator, name, arguments = line:match("^%s*function%s+([%w_.]-)([.:]?)([%w_]+)%s*(%b())")
   if not name then
     owner, separator, name, arguments = line:match("^%s*([%w_.]-)([.:]?)([%w_]+)%s*=%s*function%s*(%b())")

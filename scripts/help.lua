@@ -3,15 +3,13 @@
 --- `help()` lists the topics, `help(nn.Adam)` explains a value, `help "dropout"` a name, and words
 --- that are no name are searched for in all help texts.
 local docs = require "docs"
+local engine = require "help.engine"
+local names = require "help.names"
 local options = require "options"
 
 local M = {}
 
---- Modules people use, in the order of a first reading.
-M.MODULES = { "nn", "data", "search", "report", "tensor" }
-
 local WIDTH = 80
-local STANDARD = { "string", "table", "math", "io", "os", "coroutine", "debug", "utf8", "package" }
 
 -- Wrap a paragraph at WIDTH, every line after `indent`.
 local function wrap(text, indent, first)
@@ -42,136 +40,11 @@ local function body(text, indent)
   return table.concat(out, "\n\n")
 end
 
-local function is_callable(value)
-  local meta = getmetatable(value)
-  return type(value) == "function" or type(meta) == "table" and rawget(meta, "__call") ~= nil
-end
-
--- The loaded module of a name; those people use are loaded when asked for.
-local function module_of(name)
-  if package.loaded[name] == nil and package.preload[name] then
-    local ok, module = pcall(require, name)
-    return ok and module or nil
-  end
-  return package.loaded[name]
-end
-
-local function add_names(list, prefix, t, depth)
-  for _, key in ipairs(options.keys(t)) do
-    local value = rawget(t, key)
-    if value ~= nil and key:find("^%a") then
-      list[#list + 1] = { name = prefix .. key, value = value }
-      if type(value) == "table" and getmetatable(value) == nil and depth > 0 then
-        add_names(list, prefix .. key .. ".", value, depth - 1)
-      end
-    end
-  end
-end
-
--- Parts of a module that are loaded when first named (report.stats) become fields.
-local function touch_parts(name, module)
-  for _, key in ipairs(options.keys(package.preload)) do
-    local part = key:match("^" .. name .. "%.([%w_]+)$")
-    local value = part and module[part]
-    if value ~= nil and rawget(module, part) == nil and type(value) == "table" then
-      rawset(module, part, value)
-    end
-  end
-end
-
----Every public name with its value: { {name = "nn.Adam", value = f}, ... } in a fixed order.
----@return table[]
-function M.names()
-  local list = {}
-  for _, name in ipairs(M.MODULES) do
-    local module = module_of(name)
-    if type(module) == "table" then
-      list[#list + 1] = { name = name, value = module }
-      touch_parts(name, module)
-      add_names(list, name .. ".", module, 1)
-    end
-  end
-  return list
-end
-
-local function name_of(value)
-  for _, item in ipairs(M.names()) do
-    if rawequal(item.value, value) then
-      return item.name
-    end
-  end
-  for _, name in ipairs(STANDARD) do
-    if rawequal(_G[name], value) then
-      return name, true
-    end
-    for key, field in pairs(_G[name] or {}) do
-      if rawequal(field, value) then
-        return name .. "." .. key, true
-      end
-    end
-  end
-  for key, field in pairs(_G) do
-    if rawequal(field, value) and type(value) == "function" and type(key) == "string" then
-      return key, debug.getinfo(value, "S").what == "C"
-    end
-  end
-  return nil
-end
-
-local TABLES = {
-  { module = "core.layer", title = "layer" }, { module = "nn.optim", title = "optimizer" },
-  { module = "core.init", title = "initializer" }, { module = "core.metrics", title = "metric" },
-  { module = "core.op", title = "operation" },
-}
-
----Rows of the engine's tables that describe themselves: operations, layers, optimizers, ...
----@return table[] lists {title = "operation", rows = {{name = "relu", help = "one line", ...}, ...}}
-function M.tables()
-  local lists = {}
-  for _, item in ipairs(TABLES) do
-    local module = module_of(item.module)
-    if type(module) == "table" and module.rows then
-      lists[#lists + 1] = { title = item.title, rows = module.rows() }
-    end
-  end
-  return lists
-end
-
-local function row_of(name)
-  for _, list in ipairs(M.tables()) do
-    for _, row in ipairs(list.rows) do
-      if row.title == name or row.name == name then
-        return row, list.title
-      end
-    end
-  end
-  return nil
-end
-
----What a row of the engine's tables takes: { name, default (text), text, type } each.
----@param row table
----@return table[]
-function M.row_items(row)
-  local items = {}
-  for _, item in ipairs(row.hypers or row.args or row.attributes or row.options or {}) do
-    local default = item.default
-    if math.type(default) == "float" then
-      default = ("%.6g"):format(default)
-    end
-    if item.domain == "FLAG" then
-      default = item.default ~= 0
-    end
-    items[#items + 1] = { name = item.name, default = default ~= nil and tostring(default) or nil,
-      text = item.help or "", type = item.type }
-  end
-  return items
-end
-
 local add_items
 
 local function row_text(row, title, name)
-  local lines = { ("%s (%s)"):format(name or row.title or row.name, title), wrap(row.help or "", "  ") }
-  add_items(lines, "options", M.row_items(row))
+  local lines = { engine.signature(row, title, name), wrap(row.help or "", "  ") }
+  add_items(lines, "options", engine.items(row, title))
   return table.concat(lines, "\n")
 end
 
@@ -245,13 +118,13 @@ local function summary_line(name, text, width)
 end
 
 local function function_text(f, name, standard)
-  local entry, file = docs.of_function(f)
+  local entry, file = names.entry_of(name, f)
   if entry then
     return M.entry_text(entry, file, name)
   elseif standard then
     return ("%s is part of Lua 5.4: https://www.lua.org/manual/5.4/manual.html#pdf-%s"):format(name, name)
   end
-  local row, title = row_of((name or ""):match("[^.]+$"))
+  local row, title = engine.find(name)
   if row then
     return row_text(row, title, name)
   end
@@ -263,16 +136,21 @@ local function function_text(f, name, standard)
     name or "function", info.short_src, info.linedefined)
 end
 
--- Documentation of a value kept in a module: `--- text` above `M.name = ...`, or a callable table.
-local function field_entry(name)
-  local module, field = name:match("^([^.]+)%.(.+)$")
-  local file = module and docs.of_source("=[nnrun]" .. module .. ".lua")
-  for _, entry in ipairs(file and file.entries or {}) do
-    if entry.owner == "M" and entry.name == field then
-      return entry, file
+-- The name under which a module was required: nn.init is "nn.init", nn.op is "core.op".
+local function module_name(value)
+  for _, name in ipairs(options.keys(package.loaded)) do
+    if rawequal(package.loaded[name], value) and package.preload[name] then
+      return name
     end
   end
   return nil
+end
+
+local function head_of(value)
+  local module = module_name(value)
+  local file = module and docs.of_source("=[nnrun]" .. module:gsub("%.", "/") .. ".lua")
+  local summary = engine.SUMMARIES[module]
+  return file and file.head or summary, file and file.summary or summary
 end
 
 ---The first sentence of a public name's help.
@@ -280,36 +158,32 @@ end
 ---@param value any
 ---@return string
 function M.summary(name, value)
-  if type(value) == "function" then
-    local entry = docs.of_function(value)
-    if entry then
-      return entry.summary
-    end
-  end
-  local entry = field_entry(name)
+  local entry = names.entry_of(name, value)
   if entry then
     return entry.summary
+  elseif type(value) == "table" and select(2, head_of(value)) then
+    return select(2, head_of(value))
   end
-  local row = row_of(name:match("[^.]+$"))
+  local row = engine.find(name)
   return row and row.help or ""
 end
 
 local function module_text(name, module)
-  local file = docs.of_source("=[nnrun]" .. name:gsub("%.", "/") .. ".lua")
   local lines = { name }
-  if file then
-    lines[#lines + 1] = body(file.head, "  ")
+  local head = head_of(module)
+  if head then
+    lines[#lines + 1] = body(head, "  ")
   end
-  local width, names = 0, {}
+  local width, list = 0, {}
   for _, key in ipairs(options.keys(module)) do
     local value = rawget(module, key)
     if value ~= nil and key:sub(1, 1) ~= "_" then
-      names[#names + 1] = { name = name .. "." .. key, value = value }
-      width = math.max(width, #names[#names].name)
+      list[#list + 1] = { name = name .. "." .. key, value = value }
+      width = math.max(width, #list[#list].name)
     end
   end
   lines[#lines + 1] = ""
-  for _, item in ipairs(names) do
+  for _, item in ipairs(list) do
     lines[#lines + 1] = summary_line(item.name, M.summary(item.name, item.value), math.min(width, 28))
   end
   return table.concat(lines, "\n")
@@ -333,7 +207,7 @@ local function object_text(value)
   end
   for _, key in ipairs(keys) do
     local entry = docs.of_function(index[key])
-    local row = row_of(key)
+    local row = engine.find(key)
     lines[#lines + 1] = summary_line(":" .. key, entry and entry.summary or row and row.help or "", width)
   end
   return table.concat(lines, "\n")
@@ -345,8 +219,8 @@ local function topics_text()
     "",
     "The modules:",
   }
-  for _, name in ipairs(M.MODULES) do
-    if module_of(name) then
+  for _, name in ipairs(names.MODULES) do
+    if names.module(name) then
       local file = docs.of_source("=[nnrun]" .. name .. ".lua")
       local summary = file and file.summary or ({ tensor = "Arrays of numbers, and arithmetic on them." })[name] or ""
       lines[#lines + 1] = summary_line(name, summary, 8)
@@ -356,46 +230,19 @@ local function topics_text()
   return table.concat(lines, "\n")
 end
 
----The classes of the modules people use: those with a `---@class` line.
----@return table[] list {name=, entry=, file=, methods = entries}, in the order of the files
-function M.classes()
-  local list, by_name = {}, {}
-  for _, module in ipairs(require("core.embedded").modules()) do
-    local root = module.name:match("^[^.]+")
-    local file = module.text and docs.of_source("=[nnrun]" .. module.file)
-    local used = root == "meta"
-    for _, known in ipairs(M.MODULES) do
-      used = used or known == root
-    end
-    for _, entry in ipairs(used and file and file.entries or {}) do
-      if entry.class and not entry.private and (#entry.fields == 0 or entry.name) then
-        by_name[entry.class] = { name = entry.class, entry = entry, file = file, methods = {}, root = root }
-        list[#list + 1] = by_name[entry.class]
-        by_name[module.file .. (entry.name or entry.class)] = by_name[entry.class]
-      elseif entry.kind == "function" and not entry.private and entry.name:find("^%a") then
-        local class = by_name[module.file .. entry.owner]
-        if class then
-          table.insert(class.methods, entry)
-        end
-      end
-    end
-  end
-  return list
-end
-
 -- All doc entries people can use: functions of modules, methods of classes.
 local function each_entry(visit)
-  for _, item in ipairs(M.names()) do
-    if type(item.value) == "function" then
-      local entry, file = docs.of_function(item.value)
+  for _, item in ipairs(names.all()) do
+    if names.is_callable(item.value) then
+      local entry, file = names.entry_of(item.name, item.value)
       if entry then
         visit(entry, file, item.name)
       end
     end
   end
-  for _, class in ipairs(M.classes()) do
+  for _, class in ipairs(names.classes()) do
     for _, entry in ipairs(class.methods) do
-      visit(entry, class.file, class.name .. (entry.method and ":" or ".") .. entry.name)
+      visit(entry, entry.file, class.name .. (entry.method and ":" or ".") .. entry.name)
     end
   end
 end
@@ -417,9 +264,9 @@ function M.search(words)
       found[#found + 1] = summary_line(name, summary, 28)
     end
   end
-  for _, item in ipairs(M.names()) do
+  for _, item in ipairs(names.all()) do
     local summary = M.summary(item.name, item.value)
-    if type(item.value) ~= "function" or not docs.of_function(item.value) then
+    if not names.entry_of(item.name, item.value) then
       add(item.name, summary, summary)
     end
   end
@@ -430,9 +277,9 @@ function M.search(words)
     end
     add(name, entry.summary, table.concat(text, " "))
   end)
-  for _, list in ipairs(M.tables()) do
+  for _, list in ipairs(engine.tables()) do
     for _, row in ipairs(list.rows) do
-      add(row.name .. " (" .. list.title .. ")", row.help or "", row.help or "")
+      add(list.prefix .. (row.title or row.name), row.help or "", row.name .. " " .. (row.help or ""))
     end
   end
   return found
@@ -440,7 +287,7 @@ end
 
 -- Help on a name: public ones first, then methods, then engine rows, then a search.
 local function word_text(word)
-  for _, item in ipairs(M.names()) do
+  for _, item in ipairs(names.all()) do
     if item.name == word or item.name:match("[^.]+$") == word then
       return M.text(item.value)
     end
@@ -454,20 +301,20 @@ local function word_text(word)
   if text then
     return text
   end
-  local row, title = row_of(word)
+  local row, title, public = engine.find(word)
   if row then
-    return row_text(row, title)
+    return row_text(row, title, public)
   end
   local found = M.search(word)
   if #found > 0 then
     return table.concat(found, "\n")
   end
-  local names = {}
-  for _, item in ipairs(M.names()) do
-    names[#names + 1] = item.name
-    names[#names + 1] = item.name:match("[^.]+$")
+  local known = {}
+  for _, item in ipairs(names.all()) do
+    known[#known + 1] = item.name
+    known[#known + 1] = item.name:match("[^.]+$")
   end
-  local near = options.nearest(word, names)
+  local near = options.nearest(word, known)
   return ("nothing about %q%s"):format(word, near and ("; did you mean %q?"):format(near) or "")
 end
 
@@ -482,25 +329,18 @@ function M.text(thing)
   elseif rawequal(thing, M) then
     return topics_text()
   end
-  local name, standard = name_of(thing)
+  local name, standard = names.name_of(thing)
   if type(thing) == "function" then
     return function_text(thing, name, standard)
   end
-  local entry, file
-  if name then
-    entry, file = field_entry(name)
-  end
+  local entry, file = names.entry_of(name, thing)
   if entry then
     return M.entry_text(entry, file, name)
-  elseif type(thing) == "table" and name and not is_callable(thing) then
+  elseif type(thing) == "table" and name and not names.is_callable(thing) then
     if standard then
       return ("%s is a library of Lua 5.4: https://www.lua.org/manual/5.4/manual.html#6"):format(name)
     end
     return module_text(name, thing)
-  end
-  local row, title = row_of((name or ""):match("[^.]+$"))
-  if row then
-    return row_text(row, title, name)
   end
   return object_text(thing) or ("a %s: %s"):format(type(thing), options.show(thing))
 end

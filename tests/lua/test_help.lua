@@ -2,6 +2,7 @@
 local testing = require "testing"
 local docs = require "docs"
 local help = require "help"
+local names = require "help.names"
 
 local SOURCE = [[
 --- What this file is for.
@@ -115,7 +116,7 @@ return testing.run {
   end,
   ["every public function of the modules has help"] = function()
     local missing = {}
-    for _, item in ipairs(help.names()) do
+    for _, item in ipairs(names.all()) do
       if type(item.value) == "function" then
         local text = help.text(item.value)
         if text:find("no help text", 1, true) or text:find("it has no '---'", 1, true) then

@@ -95,7 +95,7 @@ return testing.run {
       local x = {}
       return x.y.z
     end)
-    testing.raises("bad argument #1 to 'ipairs' (table expected, got no value)", ipairs)
+    testing.raises("bad argument #1 to 'ipairs' (value expected)", ipairs)
   end,
   ["load takes text and compiled chunks, with an environment"] = function()
     local dumped = string.dump(function() return 5 end)

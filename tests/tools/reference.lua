@@ -3,7 +3,9 @@
 ---   nnrun tests/tools/reference.lua           write it
 ---   nnrun tests/tools/reference.lua --check   fail when the file is not what would be written
 local docs = require "docs"
+local engine = require "help.engine"
 local help = require "help"
+local names = require "help.names"
 
 local PATH = "docs/reference.md"
 local out = {}
@@ -85,37 +87,24 @@ local function function_section(entry, file, name, level)
 end
 
 local function row_section(row, title, name, level)
-  add("%s `%s`\n", ("#"):rep(level), name)
-  add("%s (%s)\n", row.help or "", title)
-  list_items("Options:", help.row_items(row))
+  add("%s `%s`\n", ("#"):rep(level), engine.signature(row, title, name))
+  add("%s\n", row.help or "")
+  list_items("Options:", engine.items(row, title))
 end
 
-local function find_row(name)
-  for _, list in ipairs(help.tables()) do
-    for _, row in ipairs(list.rows) do
-      if row.title == name or row.name == name then
-        return row, list.title
-      end
-    end
-  end
-  return nil
-end
-
-local function module_section(module_name, names)
+local function module_section(module_name, list)
   local file = docs.of_source("=[nnrun]" .. module_name .. ".lua")
   add("## %s\n", module_name)
   prose(file and file.head or "")
-  for _, item in ipairs(names) do
+  for _, item in ipairs(list) do
     local inside = item.name:sub(1, #module_name + 1) == module_name .. "."
-    if inside and type(item.value) == "function" then
-      local entry, source = docs.of_function(item.value)
-      if entry then
-        function_section(entry, source, item.name, 3)
-      else
-        local row, title = find_row(item.name:match("[^.]+$"))
-        if row then
-          row_section(row, title, item.name, 3)
-        end
+    local entry, source = names.entry_of(item.name, item.value)
+    if inside and entry then
+      function_section(entry, source, item.name, 3)
+    elseif inside and type(item.value) == "function" then
+      local row, title = engine.find(item.name)
+      if row and title ~= "operation" then
+        row_section(row, title, item.name, 3)
       end
     elseif inside then
       local summary = help.summary(item.name, item.value)
@@ -127,30 +116,31 @@ local function module_section(module_name, names)
 end
 
 local function class_sections(module_name)
-  for _, class in ipairs(help.classes()) do
-    local belongs = class.root == module_name or class.root == "meta" and class.name:lower() == module_name
-    if belongs then
+  for _, class in ipairs(names.classes()) do
+    if class.root == module_name and (#class.methods > 0 or #class.entry.fields > 0) then
       add("### %s\n", class.name)
       prose(class.entry.text)
       list_items("Fields:", class.entry.fields)
       for _, entry in ipairs(class.methods) do
-        function_section(entry, class.file, class.name:lower() .. (entry.method and ":" or ".") .. entry.name, 4)
+        local owner = class.name:match("[^.]+$"):lower()
+        function_section(entry, entry.file, owner .. (entry.method and ":" or ".") .. entry.name, 4)
       end
     end
   end
 end
 
 local function operations_section()
-  for _, list in ipairs(help.tables()) do
+  for _, list in ipairs(engine.tables()) do
     if list.title == "operation" then
       add("## Operations\n\nOne row of the engine's table each; inputs broadcast where that makes sense.\n")
       add("| operation | options | |\n|---|---|---|")
       for _, row in ipairs(list.rows) do
-        local items = {}
-        for i, item in ipairs(help.row_items(row)) do
+        local items = {} -- its options in one cell
+        for i, item in ipairs(engine.items(row, list.title)) do
           items[i] = item.name .. (item.default and " = " .. item.default or "")
         end
-        add("| %s | %s | %s |", code(row.name), code(table.concat(items, ", ")), cell(row.help))
+        local signature = engine.signature(row, list.title, list.prefix .. row.name)
+        add("| %s | %s | %s |", code(signature), code(table.concat(items, ", ")), cell(row.help))
       end
       add("")
     end
@@ -160,11 +150,11 @@ end
 add("# Reference\n")
 add("Every public function, from the same texts that `help()` shows at the prompt. This page is written "
   .. "by `make docs`;\ndo not edit it.\n")
-local names = help.names()
-for _, module_name in ipairs(help.MODULES) do
+local public = names.all()
+for _, module_name in ipairs(names.MODULES) do
   local loaded, module = pcall(require, module_name)
   if loaded and type(module) == "table" then
-    module_section(module_name, names)
+    module_section(module_name, public)
     class_sections(module_name)
   end
 end
