@@ -28,8 +28,8 @@ PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 SUBMAKE = +@$(MAKE) --no-print-directory
 
 # --- libraries ------------------------------------------------------------------------------------
-# OpenBLAS and HDF5 are loaded while running, when a script first needs them; of HDF5 the build only
-# wants the headers. What is optional shows up as HAVE_*.
+# OpenBLAS, HDF5 and readline are not needed to build: each is loaded when a script or the prompt first
+# wants it.
 CORE_PACKAGES := sqlite3 libuv zlib libzip jansson
 have_package = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
 
@@ -39,23 +39,13 @@ CORE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(CORE_PACKAGES) 2>/dev/null)
 CORE_LIBS := $(shell $(PKG_CONFIG) --libs $(CORE_PACKAGES) 2>/dev/null)
 MISSING := $(strip $(foreach p,lua5.4 $(CORE_PACKAGES),$(if $(call have_package,$(p)),,$(p))))
 
-HDF5_PACKAGE := $(firstword $(foreach p,hdf5-serial hdf5,$(if $(call have_package,$(p)),$(p))))
-ifneq ($(HDF5_PACKAGE),)
-HAVE += -DHAVE_HDF5 $(shell $(PKG_CONFIG) --cflags $(HDF5_PACKAGE))
-endif
-ifeq ($(call have_package,readline),yes)
-HAVE += -DHAVE_READLINE
-else ifeq ($(call have_package,libedit),yes)
-HAVE += -DHAVE_LIBEDIT
-endif
-
 MACHINE := $(shell uname -m)
 # glibc's vectorised exp, tanh, log.
 VECTOR_LIBS := $(if $(filter x86_64,$(MACHINE)),-lmvec)
 
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla \
         -Wno-psabi $(if $(findstring clang,$(CC)),,-Wno-format-truncation) # messages are cut to fit
-INCLUDES := -Icore -Ibindings $(LUA_CFLAGS) $(CORE_CFLAGS) $(HAVE)
+INCLUDES := -Icore -Ibindings $(LUA_CFLAGS) $(CORE_CFLAGS)
 FLAGS := -std=gnu11 $(OPT) -fno-math-errno -fno-trapping-math -fopenmp-simd -fPIC -D_GNU_SOURCE \
          $(WARN) $(WERROR) $(INCLUDES) $(CFLAGS) $(SAN)
 LIBS := $(CORE_LIBS) $(VECTOR_LIBS) -lm -ldl -lpthread $(SAN)
