@@ -19,9 +19,17 @@
 
 /* "file:line" of the first stack frame outside the embedded library, or "" when there is none. */
 const char *binding_where(lua_State *L, char *text, size_t size);
+/* Lua does not declare that lua_error never returns; the analyser should know it. */
+#ifdef __clang_analyzer__
+#define BINDING_RAISES __attribute__((analyzer_noreturn))
+#else
+#define BINDING_RAISES
+#endif
+
 /* Raise: the script's position, then the message. */
-int binding_raise(lua_State *L, const Err *err);
-int binding_raisef(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int binding_raise(lua_State *L, const Err *err) BINDING_RAISES;
+int binding_raisef(lua_State *L, const char *format, ...)
+    __attribute__((format(printf, 2, 3))) BINDING_RAISES;
 /* Return nil, message. */
 int binding_fail(lua_State *L, const Err *err);
 
