@@ -200,13 +200,13 @@ local function object_text(value)
   local lines, width = { ("%s, with the methods"):format(title) }, 0
   local keys = {}
   for _, key in ipairs(options.keys(index)) do
-    if type(index[key]) == "function" and key:sub(1, 1) ~= "_" then
+    if type(index[key]) == "function" and key:find("^%a") and not key:find("_grad$") then
       keys[#keys + 1] = key
       width = math.max(width, #key + 1)
     end
   end
   for _, key in ipairs(keys) do
-    local entry = docs.of_function(index[key])
+    local entry = docs.of_function(index[key]) or names.method_entry(title, key)
     local row = engine.find(key)
     lines[#lines + 1] = summary_line(":" .. key, entry and entry.summary or row and row.help or "", width)
   end

@@ -46,6 +46,7 @@ end
 ---@return string? public the public name
 function M.find(name)
   local bare_row, bare_title, bare_public
+  name = name and name:gsub("^tensor%.", "nn.op.") -- the same operations under another name
   for _, list in ipairs(M.tables()) do
     for _, row in ipairs(list.rows) do
       local public = list.prefix .. (row.title or row.name)

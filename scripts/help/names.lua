@@ -158,6 +158,22 @@ local function all_classes()
   return list
 end
 
+---The doc entry of a method of the engine, by the type's name as its metatable has it.
+---@param type_name string "nnrun.tensor"
+---@param key string
+---@return table? entry
+function M.method_entry(type_name, key)
+  local wanted = type_name:match("[^.]+$"):lower()
+  for _, class in ipairs(all_classes()) do
+    for _, entry in ipairs(class.name:lower() == wanted and class.methods or {}) do
+      if entry.name == key then
+        return entry
+      end
+    end
+  end
+  return nil
+end
+
 local function mentions(entries, class)
   for _, entry in ipairs(entries) do
     for _, item in ipairs(entry.returns) do

@@ -1,0 +1,69 @@
+--- What a tensor can do. The methods are the engine's; these are their comments, for help and editors.
+---@meta
+-- luacheck: ignore 212
+
+--- An array of numbers.
+---@class Tensor
+local Tensor = {}
+
+--- The elements as nested tables; a number for a tensor without dimensions.
+---@return table|number
+function Tensor:totable() end
+
+--- The sizes, outermost first.
+---@return integer[]
+function Tensor:shape() end
+
+--- The element type: "float32", "float64" or "int64".
+---@return string
+function Tensor:dtype() end
+
+--- The number of elements.
+---@return integer
+function Tensor:size() end
+
+--- The only element, as a number.
+---@return number
+function Tensor:item() end
+
+--- The element at some indices.
+---@param ... integer one for each dimension, from 1; negative ones count from the end
+---@return number
+function Tensor:get(...) end
+
+--- Change the element at some indices: `x:set(i, j, value)`.
+---@param ... number one index for each dimension, then the value
+---@return Tensor self
+function Tensor:set(...) end
+
+--- Rows first to last of the first dimension, both included. The memory is shared.
+---@param first integer
+---@param last integer
+---@return Tensor
+function Tensor:rows(first, last) end
+
+--- A copy with another element type; to int64 fractions are cut off.
+---@param dtype string
+---@return Tensor
+function Tensor:to(dtype) end
+
+--- The same elements in another shape. The memory is shared.
+---@param shape integer[]
+---@return Tensor
+function Tensor:view(shape) end
+
+--- Overwrite the elements with those of a tensor of the same shape, of any dtype.
+---@param source Tensor
+---@return Tensor self
+function Tensor:copy(source) end
+
+--- Become a view of another tensor's memory, keeping the elements: how a model packs its parameters.
+---@param flat Tensor of the same dtype
+---@param offset integer in elements, from 0
+function Tensor:adopt(flat, offset) end
+
+--- The SHA-256 of dtype, shape and elements, as hex digits.
+---@return string
+function Tensor:hash() end
+
+return Tensor
