@@ -142,8 +142,8 @@ end
 
 --- The table of settings, best first.
 ---@param view table from view
----@param options {width: integer?, top: integer?}? parameters share one column when the table would be
----wider than `width`; `top` rows at most
+---@param options {width: integer?, top: integer?}? parameters share one column when the table is wider
+---than `width` and that makes it narrower; `top` rows at most
 ---@return table table
 function M.table(view, options)
   options = options or {}
@@ -170,11 +170,14 @@ function M.table(view, options)
   end
   add_results()
   local result = tables.new(rows, columns)
-  local first_line = result:text():match("[^\n]*\n([^\n]*)")
-  if options.width and text.width(first_line) > options.width then
+  local function width_of(t)
+    return text.width(t:text():match("[^\n]*\n([^\n]*)"))
+  end
+  if options.width and width_of(result) > options.width then
     columns = { columns[1], columns[2], { key = "label", title = "parameters" } }
     add_results()
-    result = tables.new(rows, columns)
+    local short = tables.new(rows, columns)
+    result = width_of(short) < width_of(result) and short or result
   end
   return result
 end

@@ -98,7 +98,14 @@ tests["parameters that differ make the columns, with those of branches by their 
   testing.matches(lines[3], "^1 +2 +64 +0%.01 +adam +3 +0%.890 ± 0%.010 +0%.900 ± 0%.010$")
   testing.matches(lines[5], "0%.950 ± 0%.014 +1 diverged$")
   testing.matches(lines[6], "0 +%- +%- +3 failed$")
-  testing.contains(studies.table(view, { width = 60 }):text(), "hidden=32 lr=0.01")
+  local study_of_many = make_study()
+  for _, config in ipairs(study_of_many.configs) do
+    for i = 1, 9 do
+      config.params["a_parameter_with_a_long_name_" .. i] = i == config.number and 1 or nil
+    end
+  end
+  local short = studies.table(studies.view(study_of_many), { width = 60 }):text()
+  testing.contains(short, "a_parameter_with_a_long_name_1=1 hidden=32 lr=0.01")
 end
 
 tests["the winner's lead is stated with an interval and a corrected p"] = function()
