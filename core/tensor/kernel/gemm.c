@@ -16,9 +16,13 @@
 #ifndef GEMM_A
 #define GEMM_A 196608
 #endif
+#ifndef GROUP_V
+#define GROUP_V 16
+#endif
 enum {
   DEPTH_MAX = GEMM_DEPTH,                /* panel of 16 f32: 16 KB of a 32 KB first-level cache */
   A_ELEMENTS = GEMM_A / sizeof(real),    /* of a 512 KB second-level cache */
+  GROUP = GROUP_V,                       /* vectors of B copied together */
   ROW_PAD = 64 / sizeof(real),           /* keeps copied rows from falling on the same lines */
   FINISH_ELEMENTS = 65536 / sizeof(real) /* the epilogue gets pieces of C of about this size */
 };
@@ -35,7 +39,9 @@ typedef struct Block {
   const GemmPiece *piece;
   int64_t row, rows, p, depth; /* A[row ...][p ...] */
   Reading reading;
-  real *a_copy, *panel_copy;
+  bool groups;  /* copy B by groups of panels, not panel by panel */
+  real *a_copy; /* when A is copied: (depth, rows) or (rows, depth + ROW_PAD) */
+  real *b_copy; /* a panel, or a group of panels, each (depth, its columns) */
 } Block;
 
 /* Vectors in the next panel, when `left` columns are left. Three only at the end: it needs tiles
@@ -46,62 +52,92 @@ static int panel_vectors(int64_t left, Reading reading) {
   return vectors < 2 ? 1 : 2;
 }
 
-/* Bring the panel into a form that tiles can read. True when its first tile shall copy it. */
-static bool prepare_panel(const Block *block, Tile *tile, int64_t col, int vectors, int64_t tiles) {
-  const Gemm *g = &block->piece->gemm;
-  const real *b = g->b;
-  int64_t width = vectors * VL;
-  if (g->trans_b || tile->width < width) {
-    if (g->trans_b)
-      pack_transposed(block->panel_copy, width, b + col * g->ldb + block->p, g->ldb, block->depth,
-                      tile->width);
-    else
-      pack_padded(block->panel_copy, width, b + block->p * g->ldb + col, g->ldb, block->depth,
-                  tile->width);
-    tile->b = block->panel_copy, tile->b_row = width;
-    return false;
-  }
-  tile->b = b + block->p * g->ldb + col, tile->b_row = g->ldb;
-  return tiles > 2 && g->ldb != width;
+/* A panel of B: `width` columns from `col`, padded to whole vectors in its copy. */
+typedef struct Panel {
+  int64_t col, width;
+  int vectors;
+  bool copied;
+  real *copy; /* (depth, vectors * VL) */
+} Panel;
+
+static Panel panel_at(const Block *block, int64_t col, real *copy) {
+  int64_t left = block->piece->gemm.n - col;
+  int vectors = panel_vectors(left, block->reading);
+  return (Panel){col, left < vectors * VL ? left : vectors * VL, vectors, false, copy};
 }
 
-static void run_panel(const Block *block, int64_t col, int vectors) {
+static void copy_panel(const Block *block, Panel *panel) {
   const Gemm *g = &block->piece->gemm;
-  int64_t left = g->n - col, width = vectors * VL;
-  bool last = block->p + block->depth == g->k;
-  Tile tile = {.width = left < width ? left : width, .depth = block->depth};
-  tile.c = (real *)g->c + block->row * g->ldc + col, tile.c_row = g->ldc;
+  const real *b = g->b;
+  int64_t stride = panel->vectors * VL;
+  panel->copied = true;
+  if (g->trans_b)
+    pack_transposed(panel->copy, stride, b + panel->col * g->ldb + block->p, g->ldb, block->depth,
+                    panel->width);
+  else
+    pack_padded(panel->copy, stride, b + block->p * g->ldb + panel->col, g->ldb, block->depth,
+                panel->width);
+}
+
+/* Copy the whole panels of two vectors among the next GROUP vectors: long pieces of each row of B
+ * at a time, as single panels of rows that lie far apart wait for memory at every row. */
+static int64_t copy_group(const Block *block, int64_t col) {
+  const Gemm *g = &block->piece->gemm;
+  const real *b = (const real *)g->b + block->p * g->ldb + col;
+  int64_t left = g->n - col, panels = 0;
+  while (panels < GROUP / 2 && left >= 2 * VL && panel_vectors(left, block->reading) == 2)
+    panels++, left -= 2 * VL;
+  pack_panels(block->b_copy, panels, b, g->ldb, block->depth);
+  return col + panels * 2 * VL;
+}
+
+/* Where the tiles of the panel read A and how; returns the kind of tile. */
+static int place_a(const Block *block, const Panel *panel, Tile *tile) {
+  const Gemm *g = &block->piece->gemm;
+  tile->a = (const real *)g->a +
+            (g->trans_a ? block->p * g->lda + block->row : block->row * g->lda + block->p);
+  tile->a_row = g->trans_a ? 1 : g->lda, tile->a_col = g->trans_a ? g->lda : 1;
+  if (block->reading == IN_PLACE) return 0;
+  if (block->reading == COPIED_TILES && panel->col == 0) {
+    tile->pack_a = block->a_copy;
+    return TILE_PACK_A;
+  }
+  tile->a = block->a_copy;
+  tile->a_row = block->reading == COPIED_ROWS ? block->depth + ROW_PAD : 1;
+  return 0;
+}
+
+/* Where the first tile of the panel reads B; returns the kind of that tile. */
+static int place_b(const Block *block, Panel *panel, Tile *tile, int64_t tiles) {
+  const Gemm *g = &block->piece->gemm;
+  int64_t stride = panel->vectors * VL;
+  tile->b = panel->copy, tile->b_row = stride, tile->pack_b = panel->copy;
+  if (!panel->copied && (g->trans_b || panel->width < stride)) copy_panel(block, panel);
+  if (panel->copied) return 0;
+  tile->b = (const real *)g->b + block->p * g->ldb + panel->col, tile->b_row = g->ldb;
+  return tiles > 2 && g->ldb != stride ? TILE_PACK_B : 0;
+}
+
+static void run_panel(const Block *block, Panel *panel) {
+  const Gemm *g = &block->piece->gemm;
+  const int64_t depth = block->depth;
+  Tile tile = {.width = panel->width, .depth = depth, .c_row = g->ldc};
+  tile.c = (real *)g->c + block->row * g->ldc + panel->col;
   tile.add = g->accumulate || block->p > 0;
-  tile.bias = g->bias && last ? (const real *)g->bias + col : NULL;
-  int most = tile_rows(block->reading == COPIED_TILES ? 2 : vectors);
+  tile.bias = g->bias && block->p + depth == g->k ? (const real *)g->bias + panel->col : NULL;
+  int most = tile_rows(block->reading == COPIED_TILES ? 2 : panel->vectors);
   int64_t tiles = (block->rows + most - 1) / most;
   int64_t fewest = block->rows / tiles, more = block->rows % tiles;
-  bool pack_b = prepare_panel(block, &tile, col, vectors, tiles);
-  int kind = 0;
-  tile.a = (const real *)g->a +
-           (g->trans_a ? block->p * g->lda + block->row : block->row * g->lda + block->p);
-  tile.a_row = g->trans_a ? 1 : g->lda, tile.a_col = g->trans_a ? g->lda : 1;
-  if (block->reading == COPIED_ROWS) {
-    tile.a = block->a_copy, tile.a_row = block->depth + ROW_PAD;
-  } else if (block->reading == COPIED_TILES && col == 0) {
-    tile.pack_a = block->a_copy, kind = TILE_PACK_A;
-  } else if (block->reading == COPIED_TILES) {
-    tile.a = block->a_copy;
-  }
-  bool from_tiles = block->reading == COPIED_TILES && col > 0;
-  const TileRun(*runs)[TILE_KINDS] = K(gemm_tiles)[vectors - 1];
+  int kind = place_a(block, panel, &tile), first = place_b(block, panel, &tile, tiles);
+  bool from_tiles = block->reading == COPIED_TILES && !kind;
+  const TileRun(*runs)[TILE_KINDS] = K(gemm_tiles)[panel->vectors - 1];
   for (int64_t t = 0; t < tiles; t++) {
     int64_t rows = fewest + (t < more);
-    if (from_tiles) tile.a_row = 1, tile.a_col = rows;
-    if (t == 0 && pack_b) {
-      tile.pack_b = block->panel_copy;
-      runs[rows - 1][kind | TILE_PACK_B](&tile);
-      tile.b = block->panel_copy, tile.b_row = width;
-    } else {
-      runs[rows - 1][kind](&tile);
-    }
-    tile.a += from_tiles ? rows * block->depth : rows * tile.a_row;
-    if (kind) tile.pack_a += rows * block->depth;
+    if (from_tiles) tile.a_col = rows;
+    runs[rows - 1][kind | first](&tile);
+    if (first) tile.b = panel->copy, tile.b_row = panel->vectors * VL, first = 0;
+    tile.a += from_tiles ? rows * depth : rows * tile.a_row;
+    if (kind) tile.pack_a += rows * depth;
     tile.c += rows * g->ldc;
   }
 }
@@ -113,21 +149,23 @@ static void run_block(const Block *block) {
     pack_rows(block->a_copy, block->depth + ROW_PAD,
               (const real *)g->a + block->row * g->lda + block->p, g->lda, block->rows,
               block->depth);
-  int64_t finished = 0;
-  for (int64_t col = 0; col < g->n;) {
-    int vectors = panel_vectors(g->n - col, block->reading);
-    run_panel(block, col, vectors);
-    col += vectors * VL;
-    if (!finish) continue;
-    int64_t end = col < g->n ? col : g->n;
-    if (end < g->n && (end - finished) * block->rows < FINISH_ELEMENTS) continue;
+  int64_t finished = 0, group = 0, group_end = 0, end;
+  for (int64_t col = 0; col < g->n; col = end) {
+    if (block->groups && col == group_end) group = col, group_end = copy_group(block, col);
+    bool in_group = col < group_end;
+    Panel panel = panel_at(block, col, block->b_copy + (in_group ? col - group : 0) * block->depth);
+    panel.copied = in_group;
+    run_panel(block, &panel);
+    end = col + panel.width;
+    if (!finish || (end < g->n && (end - finished) * block->rows < FINISH_ELEMENTS)) continue;
     gemm_finish(block->piece, sizeof(real), block->row, finished, block->rows, end - finished);
     finished = end;
   }
 }
 
-/* Rows whose distance is a multiple of this fall on a quarter or less of the cache's sets. */
-enum { BAD_STRIDE = 1024 };
+/* Rows whose distance is a multiple of BAD_STRIDE bytes fall on a quarter or less of the cache's
+ * sets; rows FAR_STRIDE apart cost a page each. Both measured on Zen 3. */
+enum { BAD_STRIDE = 1024, FAR_STRIDE = 2048, FEW_ROWS = 16 };
 
 static Reading choose_reading(const Gemm *g) {
   if (g->n <= 4 * VL) return IN_PLACE;
@@ -136,34 +174,47 @@ static Reading choose_reading(const Gemm *g) {
   return bad && g->n >= 16 * VL && g->m > 8 ? COPIED_ROWS : IN_PLACE;
 }
 
-/* Call run_block for every block; the copies live here, on the stack. */
-static void run_blocks(const GemmPiece *piece, Reading reading, real *a_copy) {
+static bool choose_groups(const Gemm *g) {
+  return !g->trans_b && g->ldb * (int64_t)sizeof(real) >= FAR_STRIDE && g->n >= GROUP * VL &&
+         g->m >= FEW_ROWS;
+}
+
+/* Call run_block for every block. */
+static void run_blocks(const GemmPiece *piece, Block block) {
   const Gemm *g = &piece->gemm;
-  real panel_copy[DEPTH_MAX * PANEL_MAX * VL] __attribute__((aligned(64)));
   int64_t depths = (g->k + DEPTH_MAX - 1) / DEPTH_MAX;
+  block.piece = piece;
   for (int64_t d = 0; d < depths; d++) {
-    int64_t p = g->k * d / depths, depth = g->k * (d + 1) / depths - p;
-    int64_t rows_max = A_ELEMENTS / (depth + ROW_PAD);
+    block.p = g->k * d / depths, block.depth = g->k * (d + 1) / depths - block.p;
+    int64_t rows_max = A_ELEMENTS / (block.depth + ROW_PAD);
     int64_t blocks = (g->m + rows_max - 1) / rows_max;
     for (int64_t i = 0; i < blocks; i++) {
-      int64_t row = g->m * i / blocks, rows = g->m * (i + 1) / blocks - row;
-      Block block = {piece, row, rows, p, depth, reading, a_copy, panel_copy};
+      block.row = g->m * i / blocks, block.rows = g->m * (i + 1) / blocks - block.row;
       run_block(&block);
     }
   }
 }
 
-static __attribute__((noinline)) void run_copying(const GemmPiece *piece, Reading reading) {
+/* The copies live on the stack; the large ones only where they are used. */
+static __attribute__((noinline)) void run_copying_all(const GemmPiece *piece, Block block) {
   real a_copy[A_ELEMENTS] __attribute__((aligned(64)));
-  run_blocks(piece, reading, a_copy);
+  real b_copy[DEPTH_MAX * GROUP * VL] __attribute__((aligned(64)));
+  block.a_copy = a_copy, block.b_copy = b_copy;
+  run_blocks(piece, block);
+}
+
+static __attribute__((noinline)) void run_copying_panels(const GemmPiece *piece, Block block) {
+  real b_copy[DEPTH_MAX * PANEL_MAX * VL] __attribute__((aligned(64)));
+  block.b_copy = b_copy;
+  run_blocks(piece, block);
 }
 
 void K(gemm_tiled)(const GemmPiece *piece) {
-  Reading reading = choose_reading(&piece->gemm);
-  if (reading == IN_PLACE)
-    run_blocks(piece, reading, NULL);
+  Block block = {.reading = choose_reading(&piece->gemm), .groups = choose_groups(&piece->gemm)};
+  if (block.reading == IN_PLACE && !block.groups)
+    run_copying_panels(piece, block);
   else
-    run_copying(piece, reading);
+    run_copying_all(piece, block);
 }
 
 /* k = 0: zeros, or what C held, and the bias. */

@@ -12,27 +12,36 @@ enum {
   FAR_BYTES = 2048     /* rows of A this far apart are far */
 };
 
-INLINE void store_row(real *c, Vec4 sum, const Tile *tile) {
-  if (tile->width == NARROW) {
-    if (tile->add) sum += VEC4_LOAD(c);
+/* c[0 .. width) (+)= sum */
+INLINE void store_row(real *c, const Vec4 *row, int64_t width, bool add) {
+  Vec4 sum = *row;
+  if (width == NARROW) {
+    if (add) sum += VEC4_LOAD(c);
     VEC4_STORE(c, sum);
     return;
   }
   real padded[NARROW];
   VEC4_STORE(padded, sum);
-  for (int64_t j = 0; tile->add && j < tile->width; j++) padded[j] += c[j];
-  tail_copy(c, padded, tile->width, NARROW);
+  for (int64_t j = 0; add && j < width; j++) padded[j] += c[j];
+  tail_copy(c, padded, width, NARROW);
 }
 
-/* `groups` times `rows` rows of C; each row has `splits` sums. The bias is (4), or NULL. */
-INLINE void run_rows(Tile *tile, int64_t groups, const int rows, const int splits) {
-  const int64_t a_col = tile->a_col * (int64_t)sizeof(real),
-                a_row = tile->a_row * (int64_t)sizeof(real);
-  const int64_t b_row = tile->b_row, depth = tile->depth;
+/* `groups` times `rows` rows of C; each row has `splits` sums. tile->bias is (4), or NULL.
+ * `depth` is tile->depth, as a constant where that pays. */
+INLINE void run_rows(Tile *tile, int64_t groups, const int rows, const int splits,
+                     const int64_t depth) {
+  const int64_t element = sizeof(real), b_row = tile->b_row;
+  const int64_t a_col = tile->a_col * element, a_row = tile->a_row * element;
+  const int64_t c_row = tile->c_row, width = tile->width;
+  const bool add = tile->add;
+  const Vec4 bias = tile->bias ? VEC4_LOAD(tile->bias) : (Vec4){0};
+  const bool biased = tile->bias;
+  const char *next = (const char *)tile->a;
+  real *c = tile->c;
   for (; groups > 0; groups--) {
     Vec4 sums[NARROW_ROWS];
     UNROLL for (int i = 0; i < rows * splits; i++) sums[i] = (Vec4){0};
-    const char *a = (const char *)tile->a;
+    const char *a = next;
     const real *b = tile->b;
     int64_t p = 0;
     for (; p + splits <= depth; p += splits) {
@@ -52,24 +61,32 @@ INLINE void run_rows(Tile *tile, int64_t groups, const int rows, const int split
     UNROLL for (int i = 0; i < rows; i++) {
       Vec4 sum = sums[i * splits];
       UNROLL for (int s = 1; s < splits; s++) sum += sums[i * splits + s];
-      if (tile->bias) sum += VEC4_LOAD(tile->bias);
-      store_row(tile->c + i * tile->c_row, sum, tile);
+      if (biased) sum += bias;
+      store_row(c + i * c_row, &sum, width, add);
     }
-    tile->a += rows * tile->a_row;
-    tile->c += rows * tile->c_row;
+    next += rows * a_row;
+    c += rows * c_row;
   }
+  tile->a = (const real *)next;
+  tile->c = c;
 }
 
 static void run_depth(Tile *tile, int64_t m) {
-  run_rows(tile, m / NARROW_ROWS, NARROW_ROWS, 1);
+  int64_t groups = m / NARROW_ROWS, depth = tile->depth;
+  if (depth == 1)
+    run_rows(tile, groups, NARROW_ROWS, 1, 1);
+  else if (depth == 2)
+    run_rows(tile, groups, NARROW_ROWS, 1, 2);
+  else
+    run_rows(tile, groups, NARROW_ROWS, 1, depth);
   switch (m % NARROW_ROWS) {
-  case 1: run_rows(tile, 1, 1, 8); break;
-  case 2: run_rows(tile, 1, 2, 4); break;
-  case 3: run_rows(tile, 1, 3, 2); break;
-  case 4: run_rows(tile, 1, 4, 2); break;
-  case 5: run_rows(tile, 1, 5, 1); break;
-  case 6: run_rows(tile, 1, 6, 1); break;
-  case 7: run_rows(tile, 1, 7, 1); break;
+  case 1: run_rows(tile, 1, 1, 8, depth); break;
+  case 2: run_rows(tile, 1, 2, 4, depth); break;
+  case 3: run_rows(tile, 1, 3, 2, depth); break;
+  case 4: run_rows(tile, 1, 4, 2, depth); break;
+  case 5: run_rows(tile, 1, 5, 1, depth); break;
+  case 6: run_rows(tile, 1, 6, 1, depth); break;
+  case 7: run_rows(tile, 1, 7, 1, depth); break;
   default: break;
   }
 }

@@ -78,6 +78,18 @@ static inline void pack_transposed(real *to, int64_t stride, const real *from, i
   }
 }
 
+/* to (panels, depth, 2 * VL) = from (depth, panels * 2 * VL) */
+static inline void pack_panels(real *to, int64_t panels, const real *from, int64_t from_row,
+                               int64_t depth) {
+  for (int64_t p = 0; p < depth; p++, to += 2 * VL, from += from_row) {
+    for (int64_t i = 0; i < panels; i++) {
+      Vec left = vec_load(from + i * 2 * VL), right = vec_load(from + i * 2 * VL + VL);
+      vec_store(to + i * depth * 2 * VL, left);
+      vec_store(to + i * depth * 2 * VL + VL, right);
+    }
+  }
+}
+
 /* to (depth, stride) = from (depth, width), zeros in columns width .. stride. */
 static inline void pack_padded(real *to, int64_t stride, const real *from, int64_t from_row,
                                int64_t depth, int64_t width) {

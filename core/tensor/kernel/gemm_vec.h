@@ -15,9 +15,11 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
-typedef real Vec __attribute__((vector_size(VEC_BYTES), aligned(sizeof(real)), may_alias));
+/* Compilers let a vector alias its element type, so these need no may_alias, which would make every
+ * store reload the loop's variables. */
+typedef real Vec __attribute__((vector_size(VEC_BYTES), aligned(sizeof(real))));
 /* Always four elements, whatever the machine: for products with at most four columns. */
-typedef real Vec4 __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real)), may_alias));
+typedef real Vec4 __attribute__((vector_size(4 * sizeof(real)), aligned(sizeof(real))));
 
 INLINE Vec vec_load(const real *p) { return *(const Vec *)p; }
 INLINE void vec_store(real *p, Vec v) { *(Vec *)p = v; }

@@ -38,13 +38,13 @@ enum { WIDE = 4 };
 #define WIDE_LOAD(p) (*(const Wide *)(p))
 #define WIDE_STORE(p, v) (*(Wide *)(p) = (v))
 
-/* rows dot products of length depth; sums[i] = M[i] . x. `rows` is 1 or 4. */
-INLINE void dot_rows(const Product *q, const real *m, real *sums, const int rows) {
+/* Dot products of `rows` rows at m with x, both of length depth, into sums (rows). `rows` is 1
+ * or 4. */
+INLINE void dot_rows(const real *m, int64_t stride, const real *x, const int64_t depth, real *sums,
+                     const int rows) {
   Wide even[4], odd[4];
   Vec4 totals[4];
   real rest[4] = {0, 0, 0, 0};
-  const real *x = q->x;
-  const int64_t stride = q->stride, depth = q->depth;
   int64_t p = 0;
   UNROLL for (int i = 0; i < rows; i++) even[i] = odd[i] = (Wide){0};
   for (; p + 2 * WIDE <= depth; p += 2 * WIDE) {
@@ -91,23 +91,38 @@ INLINE void dot_rows(const Product *q, const real *m, real *sums, const int rows
   VEC4_STORE(sums, sum);
 }
 
-INLINE void put_sum(const Product *q, int64_t i, real sum) {
-  if (q->add) sum += q->y[i];
-  if (q->bias) sum += q->bias[i * q->bias_step];
-  q->y[i] = sum;
+/* `depth` is q->depth, as a constant where that pays. */
+INLINE void run_dots_of(const Product *q, const int64_t depth) {
+  const int64_t stride = q->stride, count = q->count, bias_step = q->bias_step;
+  const bool add = q->add;
+  const real *m = q->m, *bias = q->bias;
+  real *y = q->y;
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    Vec4 sum;
+    dot_rows(m, stride, q->x, depth, (real *)&sum, 4);
+    if (add) sum += VEC4_LOAD(y + i);
+    if (bias && bias_step)
+      sum += VEC4_LOAD(bias + i);
+    else if (bias)
+      sum += *bias;
+    VEC4_STORE(y + i, sum);
+    m += 4 * stride;
+  }
+  for (; i < count; i++, m += stride) {
+    real sum;
+    dot_rows(m, stride, q->x, depth, &sum, 1);
+    if (add) sum += y[i];
+    if (bias) sum += bias[i * bias_step];
+    y[i] = sum;
+  }
 }
 
 static void run_dots(const Product *q) {
-  real sums[4];
-  int64_t i = 0;
-  for (; i + 4 <= q->count; i += 4) {
-    dot_rows(q, q->m + i * q->stride, sums, 4);
-    for (int r = 0; r < 4; r++) put_sum(q, i + r, sums[r]);
-  }
-  for (; i < q->count; i++) {
-    dot_rows(q, q->m + i * q->stride, sums, 1);
-    put_sum(q, i, sums[0]);
-  }
+  if (q->depth == 4)
+    run_dots_of(q, 4);
+  else
+    run_dots_of(q, q->depth);
 }
 
 enum { CHUNK = 8, ROWS_AT_A_TIME = 8 }; /* CHUNK vectors of y in registers */
