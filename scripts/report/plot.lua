@@ -274,6 +274,24 @@ local function nice_step(span, count)
   return 10 * power
 end
 
+-- On a logarithmic axis of few decades, 1, 2 and 5 of each are named: powers of ten alone are too few.
+local function log_tics(row)
+  local low, high = math.log(row.low, 10), math.log(row.high, 10)
+  if high - low > 2.2 then
+    return nil
+  end
+  local tics = {}
+  for power = math.floor(low), math.ceil(high) do
+    for _, factor in ipairs { 1, 2, 5 } do
+      local value = factor * 10.0 ^ power
+      if value >= row.low * 0.999 and value <= row.high * 1.001 then
+        tics[#tics + 1] = { value, ("%g"):format(value) }
+      end
+    end
+  end
+  return #tics >= 2 and tics or nil
+end
+
 local function set_tics(row)
   if row.tics then
     local pairs_of = {}
@@ -282,7 +300,9 @@ local function set_tics(row)
         or { i, text.clean(tic) }
     end
     row.tics = pairs_of
-  elseif row.integer and not row.log then
+  elseif row.log then
+    row.tics = log_tics(row)
+  elseif row.integer then
     row.step = math.max(1, nice_step(row.high - row.low, 10))
   end
 end

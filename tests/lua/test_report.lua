@@ -181,6 +181,13 @@ tests["one bad curve in the background does not flatten the others"] = function(
   testing.ok(prepared.panels[1].y.high < 4)
 end
 
+tests["a logarithmic axis of few decades names 1, 2 and 5"] = function()
+  local x = plot.prepare({ log_x = true, series = { { x = { 16, 200 }, y = { 1, 2 } } } }).panels[1].x
+  testing.equal(x.tics, { { 20, "20" }, { 50, "50" }, { 100, "100" }, { 200, "200" } })
+  x = plot.prepare({ log_x = true, series = { { x = { 1e-5, 1 }, y = { 1, 2 } } } }).panels[1].x
+  testing.equal(x.tics, nil)
+end
+
 tests["the legend names each series once, the background last"] = function()
   local prepared = plot.prepare { panels = {
     { series = { { name = "others", y = { 1 }, muted = true }, { name = "a", y = { 1 } } } },
