@@ -187,8 +187,9 @@ fuzz-run:
 	  grep number_of_executed_units $(BUILD)/$$name.log; \
 	done
 
-docs: all ## write docs/reference.md from the tables and help texts
-	./nnrun tests/tools/reference.lua
+docs: all ## write docs/reference.md and docs/annotations from the tables and help texts
+	$(abspath $(PROGRAM)) tests/tools/reference.lua
+	$(abspath $(PROGRAM)) tests/tools/annotations.lua
 
 install: all ## copy program, library, headers, pkg-config file and man page below PREFIX
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' CC='$(CC)' FLAGS='$(INCLUDES)' PROGRAM='$(PROGRAM)' \

@@ -63,7 +63,10 @@ function M.find(name)
   return bare_row, bare_title, bare_public
 end
 
-local TYPES = { int = "integer", bool = "boolean", real = "number", ints = "integer[]" }
+local TYPES = {
+  int = "integer", bool = "boolean", real = "number", float = "number", axes = "integer | integer[]",
+  ints = "integer[]", shape = "integer[]", index = "integer", axis = "integer",
+}
 
 ---What a row takes.
 ---@param row table
@@ -99,7 +102,7 @@ local OPERANDS = { { "x" }, { "a", "b" }, { "a", "b", "c" } }
 function M.signature(row, title, name)
   local words = {}
   if title == "operation" then
-    local operands = OPERANDS[row.operands] or { "values..." }
+    local operands = OPERANDS[row.operands] or { "a", "b", "c", "d" }
     for i, operand in ipairs(operands) do
       local optional = #operands > 1 and i > #operands - (row.optional or 0)
       words[i] = operand .. (optional and "?" or "")

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
-# docs/reference.md is what the doc comments and the engine's tables say now.
+# docs/reference.md and docs/annotations are what the doc comments and the engine's tables say now.
 cd "$(dirname "$0")/../.." || exit 1
-exec "${NNRUN:-./nnrun}" tests/tools/reference.lua --check
+program=${NNRUN:-./nnrun}
+"$program" tests/tools/reference.lua --check && "$program" tests/tools/annotations.lua --check

@@ -135,9 +135,10 @@ local function operations_section()
       add("## Operations\n\nOne row of the engine's table each; inputs broadcast where that makes sense.\n")
       add("| operation | options | |\n|---|---|---|")
       for _, row in ipairs(list.rows) do
-        local items = {} -- its options in one cell
+        local items = {} -- its options, for one cell
         for i, item in ipairs(engine.items(row, list.title)) do
-          items[i] = item.name .. (item.default and " = " .. item.default or "")
+          local default = item.default ~= "required" and item.default
+          items[i] = item.name .. (default and " = " .. default or "")
         end
         local signature = engine.signature(row, list.title, list.prefix .. row.name)
         add("| %s | %s | %s |", code(signature), code(table.concat(items, ", ")), cell(row.help))

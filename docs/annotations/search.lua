@@ -1,0 +1,99 @@
+---@meta search
+-- Written by `make docs`; do not edit it.
+
+---
+---@class search.Study
+---@field name string
+---@field version integer
+---@field objective {direction: "max"|"min", metric: string}
+---@field select "last"|"best" which value of a trial ranks it
+---@field trials table[] in order of number: number, config, repeat, params, seed, state ("finished", "diverged", "failed"), last, best, best_epoch, value, message, epochs (list of rows of metrics)
+---@field configs table[] in order: number, params, label, seeds, trials, n (finished), last {mean, std}, best {mean, std}, status
+---@field exit_status integer 0, or 3 when trials failed
+local search_Study = {}
+
+--- The configuration with the best mean over its seeds. One with a diverged or failed trial is taken
+--- only when there is no other.
+---@return {config: integer, params: table, label: string, trials: integer[], n: integer, mean: number, std: number}? best nil when no trial finished
+function search_Study:best() end
+
+--- The results as a list of rows, one per configuration, in their order: config, label, params,
+--- seeds, n (finished), last and best (means) with last_std and best_std, status.
+---@return table[]
+function search_Study:table() end
+
+--- The results as text: a line per configuration, the best marked with "*". Of many configurations
+--- only the best are listed, best first.
+---@return string
+function search_Study:text() end
+
+--- The learning curves of one metric: for each configuration the mean and spread over its seeds at
+--- every epoch.
+---@param metric? string default the objective's
+---@return {config: integer, label: string, params: table, epoch: integer[], mean: number[], std: number[], n: integer[]}[]
+function search_Study:curves(metric) end
+
+local search = {}
+
+--- true or false.
+---@return table domain
+function search.bool() end
+
+--- One of several values, without an order. `search.choice { "relu", "tanh" }` lists values (strings,
+--- numbers, booleans, tables of these); `search.choice { sgd = { momentum = ... }, adam = {} }` names
+--- branches that carry parameters of their own.
+---@param values table
+---@return table domain
+function search.choice(values) end
+
+--- A constant: recorded with every trial, and settable from the command line.
+---@param value any string, number, boolean, or a table of these
+---@return table domain
+function search.fixed(value) end
+
+--- A real parameter between `low` and `high`.
+---@param low number
+---@param high number
+---@param given? {log: boolean?, step: number?, n: integer?} `log`: even over magnitudes; `step`: only low + k * step; `n`: points in a grid
+---@return table domain
+function search.float(low, high, given) end
+
+--- A whole-number parameter from `low` to `high`, both included.
+---@param low integer
+---@param high integer
+---@param given? {log: boolean?, step: integer?, n: integer?} as for search.float; step 1
+---@return table domain
+function search.int(low, high, given) end
+
+--- A study as the store has it.
+---@param file string the store
+---@param name? string of the study, or "name@version"; default the newest of the file
+---@return search.Study? study nil, and why, when there is none
+---@return string? message
+function search.load(file, name) end
+
+--- One of several values that have an order, e.g. `search.ordered { 16, 32, 64 }`.
+---@param values any[]
+---@return table domain
+function search.ordered(values) end
+
+--- The space of a table of parameters: name -> domain, list of values (a choice) or constant.
+---@param given table<string, any>
+---@param where? string for messages
+---@return table space
+function search.space(given, where) end
+
+--- Train many models side by side, record all of it, and return what came out.
+---
+--- Every configuration of the space (or `trials` of them) is run on the same `seeds` seeds by worker
+--- processes; `run(trial)` trains one model from `trial.params` and `trial.seed` and returns its
+--- history (what fit returns), a number, or a table of metrics. Results do not depend on the number
+--- of workers. The same command again continues where it stopped. A trial that crashes is recorded
+--- as failed with its message, and the others go on. On the command line of the script: -j N,
+--- --trials N, --seed N, --seeds N, --set space.lr=0.01, --store FILE, --fresh, --help, ...
+--- Ends the program with status 130 when interrupted. Errors begin with the script's line.
+---@param given table name, objective, space, run; sampler, trials, seeds (1), seed (1), constraint, select ("best"), workers (all cores), threads (1), timeout (seconds), store, data, quiet, table
+---@return search.Study study
+function search.sweep(given) end
+
+return search
