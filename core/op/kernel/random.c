@@ -3,37 +3,58 @@
 #include "base/rng.h"
 #include "op/kernel/family.h"
 
-/* Blocks of four numbers computed together. */
-enum { WIDE = 16, NUMBERS = 4 * WIDE, ROUNDS = 10 };
+#include <string.h>
 
-/* out[4 i + lane]: lane of block first + i (Salmon et al. 2011; multipliers and Weyl steps). */
-static void philox_wide(const Rng *rng, uint64_t first, uint32_t out[NUMBERS]) {
-  uint32_t x0[WIDE], x1[WIDE], x2[WIDE], x3[WIDE];
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+/* Four counters side by side. Words are the low halves of the elements; what is in the high halves
+ * never gets out, so no instruction is spent on clearing them. */
+typedef uint64_t Words __attribute__((vector_size(32)));
+
+enum { CHAINS = 2, NUMBERS = 16 * CHAINS, ROUNDS = 10 };
+
+static inline Words words(uint64_t value) { return (Words){value, value, value, value}; }
+
+/* Products of the low halves. */
+static inline Words multiply(Words a, Words b) {
+#if defined(__AVX2__)
+  return (Words)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#else
+  return (a & words(UINT32_MAX)) * (b & words(UINT32_MAX));
+#endif
+}
+
+/* The numbers of 4 * CHAINS blocks from block `first` on (Salmon et al. 2011; multipliers and Weyl
+ * steps from there): those of one block lie side by side. */
+static inline void philox_wide(const Rng *rng, uint64_t first, uint32_t out[NUMBERS]) {
+  Words x0[CHAINS], x1[CHAINS], x2[CHAINS], x3[CHAINS];
   uint32_t k0 = rng->key[0], k1 = rng->key[1];
-  for (int i = 0; i < WIDE; i++) {
-    x0[i] = (uint32_t)(first + (uint64_t)i);
-    x1[i] = (uint32_t)((first + (uint64_t)i) >> 32);
-    x2[i] = rng->stream[0];
-    x3[i] = rng->stream[1];
+  for (int c = 0; c < CHAINS; c++) {
+    x0[c] = words(first + 4 * (uint64_t)c) + (Words){0, 1, 2, 3};
+    x1[c] = x0[c] >> 32;
+    x2[c] = words(rng->stream[0]);
+    x3[c] = words(rng->stream[1]);
   }
   for (int round = 0; round < ROUNDS; round++) {
-#pragma omp simd
-    for (int i = 0; i < WIDE; i++) {
-      uint64_t p0 = (uint64_t)UINT32_C(0xD2511F53) * x0[i];
-      uint64_t p1 = (uint64_t)UINT32_C(0xCD9E8D57) * x2[i];
-      x0[i] = (uint32_t)(p1 >> 32) ^ x1[i] ^ k0;
-      x1[i] = (uint32_t)p1;
-      x2[i] = (uint32_t)(p0 >> 32) ^ x3[i] ^ k1;
-      x3[i] = (uint32_t)p0;
+    for (int c = 0; c < CHAINS; c++) {
+      Words p0 = multiply(x0[c], words(0xD2511F53)), p1 = multiply(x2[c], words(0xCD9E8D57));
+      x0[c] = (p1 >> 32) ^ x1[c] ^ words(k0);
+      x1[c] = p1;
+      x2[c] = (p0 >> 32) ^ x3[c] ^ words(k1);
+      x3[c] = p0;
     }
     k0 += UINT32_C(0x9E3779B9);
     k1 += UINT32_C(0xBB67AE85);
   }
-  for (int i = 0; i < WIDE; i++) {
-    out[4 * i] = x0[i];
-    out[4 * i + 1] = x1[i];
-    out[4 * i + 2] = x2[i];
-    out[4 * i + 3] = x3[i];
+  for (int c = 0; c < CHAINS; c++) {
+    Words left = (x0[c] & words(UINT32_MAX)) | x1[c] << 32;
+    Words right = (x2[c] & words(UINT32_MAX)) | x3[c] << 32;
+    Words low = __builtin_shufflevector(left, right, 0, 4, 1, 5);
+    Words high = __builtin_shufflevector(left, right, 2, 6, 3, 7);
+    memcpy(out + 16 * c, &low, sizeof low);
+    memcpy(out + 16 * c + 8, &high, sizeof high);
   }
 }
 
@@ -47,18 +68,22 @@ void K(run_dropout)(const OpCall *call, int part, int parts) {
   uint64_t stream = hash_mix((uint64_t)call->attrs->at[1].number + 1) + call->run->step;
   Rng rng = rng_make(call->run->seed, RNG_DROPOUT, hash_mix(stream));
   uint64_t start = (uint64_t)(call->first_row * (count / rows));
-  /* p = 1 drops all; p so near 1 that the scale overflows drops all but in name. */
-  uint64_t threshold = (uint64_t)(p * 0x1p32);
-  real scale = p < 1 ? (real)(1 / (1 - p)) : 0;
   Range range = part_range(count, part, parts);
   const real *x = call->in[0].data;
   real *out = call->out.data;
+  if (p == 1) {
+    memset(out + range.begin, 0, (size_t)(range.end - range.begin) * sizeof *out);
+    return;
+  }
+  uint32_t threshold = (uint32_t)(p * 0x1p32);
+  real scale = (real)(1 / (1 - p));
   uint32_t numbers[NUMBERS];
   for (int64_t i = range.begin; i < range.end;) {
     uint64_t index = start + (uint64_t)i;
     int lane = (int)(index % 4);
     int n = range.end - i < NUMBERS - lane ? (int)(range.end - i) : NUMBERS - lane;
     philox_wide(&rng, index / 4, numbers);
+#pragma omp simd
     for (int k = 0; k < n; k++) out[i + k] = numbers[lane + k] >= threshold ? x[i + k] * scale : 0;
     i += n;
   }

@@ -58,6 +58,11 @@ static const double fold_start[] = {
 /* Fold n neighbours into total. */
 INLINE double fold_row(Fold fold, double start, const real *x, int64_t n, real parameter,
                        double total) {
+  if (n < LANES && fold != FOLD_SUM_POWER) { /* a power's bits would depend on the loop's form */
+    for (int64_t i = 0; i < n; i++)
+      total = fold_join_wide(fold, total, fold_map(fold, x[i], parameter));
+    return total;
+  }
   for (; n > 0; n -= ROW_CHUNK, x += ROW_CHUNK) {
     int64_t count = n < ROW_CHUNK ? n : ROW_CHUNK, i = 0;
     real lanes[LANES], last[LANES];
@@ -206,10 +211,11 @@ static Reduction reduction_make(const Shape *in, const bool *reduced) {
   return plan;
 }
 
-/* Fold all that belongs to `width` results from (position, column) on into total[]. */
+/* Fold all that belongs to `width` results from (position, column) on into total[]. `width` is 1
+ * for rows, else whole LANES. */
 static void reduction_fold(const Reduction *plan, Fold fold, const real *x, const real *parameter,
                            int width, double *total) {
-  for (int l = 0; l < TILE; l++) total[l] = fold_start[fold];
+  for (int l = 0; l < width; l++) total[l] = fold_start[fold];
   for (int64_t repeat = 0; repeat < plan->repeats; repeat++) {
     const real *from = x + walk_offset(&plan->again, repeat);
     if (plan->columns == 1) {
@@ -245,14 +251,15 @@ static void reduce(const OpCall *call, const bool *reduced, Fold fold, real para
     int width = plan.columns - column < TILE ? (int)(plan.columns - column) : TILE;
     const real *x = (const real *)call->in[0].data + walk_offset(&plan.kept, position) + column;
     real *out = (real *)call->out.data + position * plan.columns + column;
+    int whole = plan.columns == 1 ? 1 : (width + LANES - 1) / LANES * LANES;
     real parameters[TILE];
     double total[TILE];
-    for (int l = 0; l < TILE; l++) parameters[l] = parameter;
+    for (int l = 0; l < whole; l++) parameters[l] = parameter;
     if (finish->deviations) {
-      reduction_fold(&plan, FOLD_SUM, x, parameters, width, total);
-      for (int l = 0; l < TILE; l++) parameters[l] = (real)(total[l] / finish->count);
+      reduction_fold(&plan, FOLD_SUM, x, parameters, whole, total);
+      for (int l = 0; l < whole; l++) parameters[l] = (real)(total[l] / finish->count);
     }
-    reduction_fold(&plan, fold, x, parameters, width, total);
+    reduction_fold(&plan, fold, x, parameters, whole, total);
     for (int l = 0; l < width; l++) {
       real value = (real)finish_root(total[l] / finish->divisor, finish->root);
       out[l] = call->accumulate ? out[l] + value : value;
