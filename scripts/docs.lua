@@ -216,14 +216,9 @@ getmetatable(UNKNOWN).__index = function() return UNKNOWN end
 getmetatable(UNKNOWN).__call = function() return UNKNOWN end
 getmetatable(UNKNOWN).__concat = function() return "" end
 
----The rows of an options specification written in a file, sorted by name.
----@param file table as M.parse returns it
----@param name string the table's name in the file
----@return table[] rows {name=, type=, default=, help=, choices=, required=}
-function M.options(file, name)
-  local literal = ("\n" .. file.source):match("\nlocal%s+" .. name .. "%s*=%s*(%b{})")
-    or ("\n" .. file.source):match("\n[%w_.]*" .. name .. "%s*=%s*(%b{})")
-  local chunk = literal and load("return " .. literal, "=" .. name, "t",
+-- The rows of a specification written as a table literal, sorted by name.
+local function read_spec(literal)
+  local chunk = literal and load("return " .. literal, "=options", "t",
     setmetatable({ math = math }, { __index = function() return UNKNOWN end }))
   local ok, spec = pcall(chunk or error)
   local rows = {}
@@ -231,43 +226,99 @@ function M.options(file, name)
     if type(key) == "string" and type(row) == "table" and row ~= UNKNOWN then
       local copy = { name = key }
       for field, value in pairs(row) do
-        copy[field] = value ~= UNKNOWN and value or nil
+        if value ~= UNKNOWN then
+          copy[field] = value
+        end
       end
       rows[#rows + 1] = copy
     end
   end
-  table.sort(rows, function(a, b) return a.name < b.name end)
+  table.sort(rows, function(x, y) return x.name < y.name end)
   return rows
 end
 
----The options a function or class documents: rows of @options, fields of the @class its parameter
----has as type.
+---The rows of an options specification written in a file, sorted by name.
+---@param file table as M.parse returns it
+---@param name string the table's name in the file
+---@return table[] rows {name=, type=, default=, help=, choices=, required=}
+function M.options(file, name)
+  return read_spec(("\n" .. file.source):match("\nlocal%s+" .. name .. "%s*=%s*(%b{})"))
+end
+
+-- The text of a function, from its line to the `end` below it.
+local function body_of(entry, file)
+  local lines, number, indent = {}, 0, nil
+  for line in (file.source .. "\n"):gmatch("(.-)\n") do
+    number = number + 1
+    if number >= entry.line then
+      indent = indent or line:match("^%s*")
+      lines[#lines + 1] = line
+      if line == indent .. "end" or line:find("%f[%w]end$") and #lines == 1 then
+        break
+      end
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+-- The specification a function checks its options against: the one its comment names, or the one it
+-- hands to options.check itself or through the function of another module that it returns.
+local function spec_rows(entry, file)
+  if entry.options then
+    return M.options(file, entry.options)
+  elseif entry.kind ~= "function" then
+    return {}
+  end
+  local body = body_of(entry, file)
+  local name = body:match("options%.check%([^\n]-,%s*(%u[%u_]+)%s*,")
+  if name then
+    return M.options(file, name)
+  end
+  local literal = body:match("options[%w_\"%)]*%.check%([%w_]+,%s*(%b{})")
+  if literal then
+    return read_spec(literal)
+  end
+  local module, called = body:match("return%s+[%w_.(]-require%(?%s*\"([%w_.]+)\"%)?%.([%w_]+)%(")
+  local other = module and M.of_source("=[nnrun]" .. module:gsub("%.", "/") .. ".lua")
+  for _, candidate in ipairs(other and other.entries or {}) do
+    if candidate.owner == "M" and candidate.name == called and candidate ~= entry then
+      return spec_rows(candidate, other)
+    end
+  end
+  return {}
+end
+
+-- A row of a specification as help shows it.
+local function shown_row(row)
+  local kind = row.type and row.type:gsub("|", " | ") or ""
+  if row.choices then
+    local quoted = {}
+    for i, choice in ipairs(row.choices) do
+      quoted[i] = type(choice) == "string" and ("%q"):format(choice) or tostring(choice)
+    end
+    local choices = table.concat(quoted, " | ")
+    kind = kind == "string" and choices or kind:gsub("string", function() return choices end)
+  end
+  local default
+  if row.required then
+    default = "required"
+  elseif type(row.default) == "string" then
+    default = ("%q"):format(row.default)
+  elseif row.default ~= nil and type(row.default) ~= "table" and type(row.default) ~= "function" then
+    default = tostring(row.default)
+  end
+  return { name = row.name, type = kind, default = default, text = row.help or "" }
+end
+
+---The options of a function: the rows it checks them against, or the fields of the @class its
+---parameter has as type.
 ---@param entry table
 ---@param file table
 ---@return table[] rows each with name, type, default (text), text
 function M.option_rows(entry, file)
   local rows = {}
-  if entry.options then
-    for _, row in ipairs(M.options(file, entry.options)) do
-      local kind = row.type and row.type:gsub("|", " | ") or ""
-      if row.choices then
-        local quoted = {}
-        for i, choice in ipairs(row.choices) do
-          quoted[i] = type(choice) == "string" and ("%q"):format(choice) or tostring(choice)
-        end
-        local choices = table.concat(quoted, " | ")
-        kind = kind == "string" and choices or kind:gsub("string", function() return choices end)
-      end
-      local default
-      if row.required then
-        default = "required"
-      elseif type(row.default) == "string" then
-        default = ("%q"):format(row.default)
-      elseif row.default ~= nil and type(row.default) ~= "table" and type(row.default) ~= "function" then
-        default = tostring(row.default)
-      end
-      rows[#rows + 1] = { name = row.name, type = kind, default = default, text = row.help or "" }
-    end
+  for _, row in ipairs(spec_rows(entry, file)) do
+    rows[#rows + 1] = shown_row(row)
   end
   for _, param in ipairs(entry.params) do
     local class = file.classes[param.type]

@@ -384,6 +384,7 @@ end
 --- early_stopping (patience or { metric, patience, min_delta, mode }), best_weights, callback, trial,
 --- threads (1), verbose (false), off (0)
 ---@return History
+---@options SPEC
 function Layer:fit(set, given)
   local run = new_run(self, set, given)
   if can_chunk(run) then

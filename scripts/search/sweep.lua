@@ -299,6 +299,7 @@ end
 ---@param given table name, objective, space, run; sampler, trials, seeds (1), seed (1), constraint,
 --- select ("best"), workers (all cores), threads (1), timeout (seconds), store, data, quiet, table
 ---@return search.Study study
+---@options SPEC
 function M.sweep(given)
   if in_worker then
     options.fail("search.sweep: a sweep cannot run inside a trial of another one")

@@ -90,6 +90,32 @@ return testing.run {
       { name = "odd", type = "number", text = "" },
     })
   end,
+  ["options are found in the function when its comment names none"] = function()
+    local source = docs.parse [[
+local LIST = { a = { type = "number", default = 1 } }
+--- One.
+function M.one(given)
+  local o = options.check(given, LIST, "one")
+  return o
+end
+
+--- Two.
+function M.two(given)
+  return options.check(given, { b = { type = "boolean", default = false } }, "two")
+end
+
+--- Three.
+function M.three(given)
+  return given
+end
+]]
+    testing.equal(docs.option_rows(source.entries[1], source)[1].name, "a")
+    testing.equal(docs.option_rows(source.entries[2], source)[1].default, "false")
+    testing.equal(docs.option_rows(source.entries[3], source), {})
+  end,
+  ["options are found through a module the function calls"] = function()
+    testing.contains(help.text "report.sweep", "top: integer = 5")
+  end,
   ["fields of a class are read"] = function()
     testing.equal(#file.classes.Opts.fields, 2)
     testing.equal(file.classes.Opts.fields[2].optional, true)
