@@ -162,9 +162,11 @@ function on.message(self, slot, value)
   elseif not trial then
     return
   elseif value.kind == "report" then
-    worker.epochs = worker.epochs + 1
-    self.record:metrics(trial, value.epoch, value.metrics)
-    self.progress:reported(slot, value.epoch, value.metrics)
+    worker.epochs = worker.epochs + #value.rows
+    for _, row in ipairs(value.rows) do
+      self.record:metrics(trial, row)
+    end
+    self.progress:reported(slot, value.rows[#value.rows])
   elseif value.kind == "exit" then
     worker.exit = value
   elseif value.kind == "done" then

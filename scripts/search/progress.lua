@@ -71,10 +71,11 @@ function Progress:started(slot, trial)
   self.slots[slot] = { trial = trial, begun = proc.now() }
 end
 
-function Progress:reported(slot, epoch, metrics)
+--- The newest row of metrics of a worker's trial.
+function Progress:reported(slot, row)
   local state = self.slots[slot]
   if state then
-    state.epoch, state.metrics = epoch, metrics
+    state.epoch, state.metrics = row.epoch, row
   end
 end
 

@@ -9,7 +9,7 @@ local M = {}
 local Record = { __name = "search.record" }
 Record.__index = Record
 
-local BATCH = 0.02         -- seconds results may wait for their commit
+local BATCH = 0.1          -- seconds results may wait for their commit
 local LONGEST_OUTPUT = 65536 -- bytes kept of what a trial prints, from its end
 
 -- A store that fails ends the sweep; what was committed remains.
@@ -197,18 +197,20 @@ function Record:start(trial, worker)
   end
 end
 
---- Metrics of one epoch.
-function Record:metrics(trial, epoch, metrics)
-  for name, value in pairs(metrics) do
+--- Metrics of one epoch: a row with `epoch`.
+function Record:metrics(trial, row)
+  for name, value in pairs(row) do
     local id = self.names[name]
-    if not id then
+    if not id and name ~= "epoch" then
       self:write("name_add", name)
-      for _, row in ipairs(check(self.store:rows("name_list"))) do
-        self.names[row.name] = row.id
+      for _, known in ipairs(check(self.store:rows("name_list"))) do
+        self.names[known.name] = known.id
       end
       id = self.names[name]
     end
-    self:write("metric_add", trial.id, epoch, id, value + 0.0)
+    if id then
+      self:write("metric_add", trial.id, row.epoch, id, value + 0.0)
+    end
   end
 end
 

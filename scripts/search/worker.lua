@@ -2,14 +2,18 @@
 --- as they come and the result. It ends when there are no more, or after a trial that raised: its
 --- successor starts from clean memory.
 ---
---- Messages out: {kind="report", epoch, metrics}, {kind="exit", code, line} before os.exit, and
---- {kind="done", state, last, best, best_epoch, epochs, message, line, reason}.
+--- Messages out: {kind="report", rows}, {kind="exit", code, line} before os.exit, and {kind="done",
+--- state, last, best, best_epoch, epochs, message, line, reason}. Rows of metrics wait up to PACE
+--- seconds for company: a message an epoch would cost short trials a tenth of their time.
+local proc = require "core.proc"
+
 local M = {}
 
 local Trial = { __name = "search.trial" }
 Trial.__index = Trial
 
 local LONGEST_MESSAGE = 4000 -- bytes of an error with its traceback
+local PACE = 0.05            -- seconds
 
 -- "file:line" of the innermost frame that belongs to the script.
 local function script_line()
@@ -37,15 +41,30 @@ function Trial:report(epoch, metrics)
     error(("trial:report: metrics must be a table of numbers, got a %s"):format(type(metrics)), 2)
   end
   local row = { epoch = number }
-  local sent = {}
   for name, value in pairs(metrics) do
     if type(value) == "number" and type(name) == "string" and name ~= "epoch" then
       row[name] = value
-      sent[name] = value
     end
   end
   self.rows[#self.rows + 1] = row
-  self.channel:send { kind = "report", epoch = number, metrics = sent }
+  if proc.now() - self.sent_at >= PACE then
+    self:send()
+  end
+end
+
+--- Send the rows that have not been sent.
+function Trial:send()
+  if self.sent < #self.rows then
+    local rows = table.move(self.rows, self.sent + 1, #self.rows, 1, {})
+    self.channel:send { kind = "report", rows = rows }
+    self.sent, self.sent_at = #self.rows, proc.now()
+  end
+end
+
+--- Note that training diverged: for loops of one's own, whose history nobody returns.
+---@param message string where, e.g. "diverged at step 812 in linear_2"
+function Trial:diverged(message)
+  self.lost = message
 end
 
 -- Rows of metrics in what `run` returned, reported unless `fit` has done so already.
@@ -78,8 +97,8 @@ local function conclude(trial, objective, result)
     done.last, done.best, done.best_epoch = objective:value_of(trial.rows)
   end
   done.epochs = #trial.rows
-  if type(result) == "table" and result.status == "diverged" then
-    done.state = "diverged"
+  if trial.lost or (type(result) == "table" and result.status == "diverged") then
+    done.state, done.message = "diverged", trial.lost or done.message
   elseif not done.last then
     done.state, done.reason, done.message = "failed", "no value", objective:missing(trial.rows)
   elseif done.last - done.last ~= 0 then -- NaN or infinite
@@ -107,10 +126,13 @@ local function on_error(message)
 end
 
 -- os.exit in `run` must not end the worker silently.
-local function watch_exit(channel)
+local function watch_exit(channel, current)
   local exit = os.exit
   os.exit = function(code, ...) -- luacheck: ignore 122
     local number = (code == nil or code == true) and 0 or code == false and 1 or code
+    if current.trial then
+      current.trial:send()
+    end
     channel:send { kind = "exit", code = number, line = script_line() }
     return exit(code, ...)
   end
@@ -120,7 +142,8 @@ end
 ---@param channel userdata from core.proc.start
 ---@param spec {run: function, objective: table, threads: integer, prepare: function?}
 function M.serve(channel, spec)
-  watch_exit(channel)
+  local current = {}
+  watch_exit(channel, current)
   while true do
     local job = channel:receive()
     if job == nil then
@@ -128,13 +151,16 @@ function M.serve(channel, spec)
     end
     local trial = setmetatable({
       number = job.number, config = job.config, ["repeat"] = job["repeat"], params = job.params,
-      seed = job.seed, threads = spec.threads, rows = {}, channel = channel,
+      seed = job.seed, threads = spec.threads, channel = channel, rows = {}, sent = 0,
+      sent_at = proc.now(),
     }, Trial)
+    current.trial = trial
     math.randomseed(job.seed) -- the same for every configuration: they are compared in pairs
     local fine, result = xpcall(spec.run, on_error, trial)
     if fine then
       fine, result = xpcall(conclude, on_error, trial, spec.objective, result)
     end
+    trial:send()
     if fine then
       channel:send(result)
     else
