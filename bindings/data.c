@@ -388,6 +388,7 @@ static int to_tensor(lua_State *L) {
   return 1;
 }
 
+int luaopen_core_tensor(lua_State *L);
 int luaopen_core_data(lua_State *L);
 int luaopen_core_data(lua_State *L) {
   static const luaL_Reg functions[] = {{"read_idx", read_idx},
@@ -413,11 +414,12 @@ int luaopen_core_data(lua_State *L) {
                                        {"hash", hash},
                                        {"tensor", to_tensor},
                                        {NULL, NULL}};
+  luaL_requiref(L, "core.tensor", luaopen_core_tensor, 0); /* gives tensors their methods */
   if (luaL_newmetatable(L, ARRAYS_TYPE)) {
     lua_pushcfunction(L, free_arrays);
     lua_setfield(L, -2, "__gc");
   }
-  lua_pop(L, 1);
+  lua_pop(L, 2);
   data_open_table(L);
   luaL_newlib(L, functions);
   return 1;

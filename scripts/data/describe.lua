@@ -1,4 +1,4 @@
---- What set:describe() prints.
+--- Data sets described in words and tables.
 local core = require "core.data"
 local table_module = require "report.table"
 
@@ -33,40 +33,45 @@ local function pooled(rows)
   return { all }
 end
 
-local function print_classes(set)
+local function table_text(rows, columns)
+  return "\n" .. table_module.new(rows, columns):text()
+end
+
+local function class_text(set)
   local counts = core.count_labels(set.y, set:class_count())
   local rows = {}
   for i, count in ipairs(counts) do
     if i <= MOST then
-      rows[i] = { class = set.classes and set.classes[i] or i - 1, rows = count,
-        share = ("%.1f %%"):format(100 * count / #set) }
+      rows[i] = {
+        class = set.classes and set.classes[i] or tostring(i - 1), rows = count,
+        share = ("%.1f %%"):format(100 * count / #set),
+      }
     end
   end
-  print(table_module.new(rows, { "class", "rows", { key = "share", align = "right" } }))
-  if #counts > MOST then
-    print(("and %d more classes"):format(#counts - MOST))
-  end
+  local text = table_text(rows, { "class", "rows", { key = "share", align = "right" } })
+  return #counts > MOST and ("%sand %d more classes\n"):format(text, #counts - MOST) or text
 end
 
+--- What set:describe() prints, as text.
+---@param set data.Set
+---@return string
 local function describe(set)
-  print(tostring(set))
+  local parts = { tostring(set) .. "\n" }
   if #set == 0 then
-    return
+    return parts[1]
   end
   local rows = summary_rows(set)
   if #rows > MOST then
     rows = pooled(rows)
   end
-  print()
-  print(table_module.new(rows, { "column", "min", "mean", "max", "std", "missing" }))
+  parts[2] = table_text(rows, { "column", "min", "mean", "max", "std", "missing" })
   if set:class_count() then
-    print()
-    print_classes(set)
+    parts[3] = class_text(set)
   elseif set.y then
     local stats = core.stats(set.y):totable()
-    print()
-    print(("target: min %.6g, mean %.6g, max %.6g"):format(stats[3][1], stats[1][1], stats[4][1]))
+    parts[3] = ("\ntarget: min %.6g, mean %.6g, max %.6g\n"):format(stats[3][1], stats[1][1], stats[4][1])
   end
+  return table.concat(parts)
 end
 
 return describe

@@ -342,7 +342,7 @@ end
 
 --- Print the size, the classes with their shares, and minimum, mean and maximum of the columns.
 function Set:describe()
-  require("data.describe")(self)
+  io.write(require "data.describe"(self))
 end
 
 function Set:__len()
