@@ -33,12 +33,14 @@ static void interrupt_hook(lua_State *L, lua_Debug *info) {
   luaL_error(L, "interrupted!");
 }
 
-/* Only sets a hook: nothing else is safe here. A second Ctrl-C kills the process. */
+/* Only sets a hook, which Lua allows in a signal handler and nothing else. A second Ctrl-C kills
+ * the process. NOLINTBEGIN(bugprone-signal-handler) */
 static void on_interrupt(int number) {
   signal(number, SIG_DFL);
   lua_sethook(running, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT,
               1);
 }
+/* NOLINTEND(bugprone-signal-handler) */
 
 static bool starts_with(const char *text, const char *prefix) {
   return strncmp(text, prefix, strlen(prefix)) == 0;

@@ -59,7 +59,8 @@ static size_t common_prefix(const char *a, const char *b) {
   return length;
 }
 
-static int bad_option(const char *option, const char *problem) {
+/* Report "PROBLEM 'OPTION'REST" and the usage. */
+static int bad_option(const char *problem, const char *option, const char *rest) {
   const char *nearest = NULL;
   size_t best = 2; /* the two dashes alone say nothing */
   for (int i = 0; i < LONG_OPTION_COUNT && strncmp(option, "--", 2) == 0; i++) {
@@ -69,8 +70,7 @@ static int bad_option(const char *option, const char *problem) {
       nearest = LONG_OPTIONS[i].word;
     }
   }
-  fprintf(stderr, "nnrun: ");
-  fprintf(stderr, problem, option);
+  fprintf(stderr, "nnrun: %s'%s'%s", problem, option, rest);
   if (nearest != NULL) fprintf(stderr, " (did you mean '%s'?)", nearest);
   fprintf(stderr, "\n%s", USAGE);
   return EXIT_USAGE;
@@ -106,7 +106,7 @@ static int read_options(int argc, char **argv, Options *options) {
     case 'e': options->execute = true; /* fall through */
     case 'l': {
       const char *word = argv[i];
-      if (option_argument(argv, &i) == NULL) return bad_option(word, "'%s' needs argument");
+      if (option_argument(argv, &i) == NULL) return bad_option("", word, " needs argument");
       break;
     }
     case 'i': options->interactive = true; /* fall through */
@@ -114,7 +114,7 @@ static int read_options(int argc, char **argv, Options *options) {
     case 'E': options->no_environment = true; break;
     case 'h': options->help = true; break;
     case 'W': break;
-    default: return bad_option(argv[i], "unrecognized option '%s'");
+    default: return bad_option("unrecognized option ", argv[i], "");
     }
   }
   options->script = i;

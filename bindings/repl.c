@@ -135,6 +135,7 @@ static int run_session(lua_State *L) {
   bool terminal = isatty(STDIN_FILENO);
   lineedit_open(terminal, complete_line, L);
   program_set_name(NULL);
+  if (terminal) puts("Type help() for help, Ctrl-D to leave.");
   if (call_script(L, "open", 0, 0) != LUA_OK) program_report(L, LUA_ERRRUN);
   for (;;) {
     int status = load_statement(L);
