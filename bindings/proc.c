@@ -5,6 +5,7 @@
  * state and the channel to say which script line was running. */
 #include "binding.h"
 #include "codec.h"
+#include "nnrun.h"
 #include "proc/crew.h"
 #include "proc/frame.h"
 
@@ -378,5 +379,7 @@ int luaopen_core_proc(lua_State *L) {
   make_type(L, CREW_TYPE, crew_methods);
   make_type(L, CHANNEL_TYPE, channel_methods);
   luaL_newlib(L, functions);
+  lua_pushliteral(L, NNRUN_VERSION);
+  lua_setfield(L, -2, "version");
   return 1;
 }

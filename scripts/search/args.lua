@@ -11,7 +11,7 @@ local OPTIONS = {
   { "--seed", "seed", "integer", "N", "what all random numbers follow from" },
   { "--seeds", "seeds", "integer", "N", "repeats of each configuration" },
   { "--threads", "threads", "integer", "N", "threads within one trial (results depend on it)" },
-  { "--set", "set", "list", "NAME=VALUE", "set an option, or space.PARAMETER to a value or a,b,c" },
+  { "--set", "set", "list", "NAME=VALUE", "set an option, or a parameter (space.lr) to a value or a,b,c" },
   { "--store", "store", "string", "FILE", "the run store" },
   { "--fresh", "fresh", "flag", nil, "begin again, as a new version of the study" },
   { "--resume", "resume", "flag", nil, "continue although the script has changed" },
@@ -162,15 +162,22 @@ function M.apply(given, line)
   end
   for _, pair in ipairs(line.set) do
     local name, text = pair[1], pair[2]
+    given.space = space.new(given.space)
     local path = name:match("^space%.(.+)$")
+    if not path and not SETTABLE[name] and given.space:find(name) then
+      path = name -- "epochs=10" is clear enough
+    end
     if path then
-      given.space = space.new(given.space)
       local done, message = set_parameter(given, path, text)
       if not done then
         return nil, message
       end
     elseif not SETTABLE[name] then
-      local near = options.nearest(name, options.keys(SETTABLE))
+      local known = given.space:paths()
+      for option in pairs(SETTABLE) do
+        known[#known + 1] = option
+      end
+      local near = options.nearest(name, known)
       return nil, ("--set %s: there is no such option%s"):format(name,
         near and (" (did you mean '%s'?)"):format(near)
           or "; it can be space.PARAMETER, " .. table.concat(options.keys(SETTABLE), ", "))

@@ -134,6 +134,12 @@ return testing.run {
     given.space:each(function(point) params = json.encode(point) end)
     testing.equal(params, '{"act":"tanh","c":2.0,"k":3,"lr":1.0,"m":0.9,"o":"sgd"}')
   end,
+  ["--set finds a parameter by its own name, options first"] = function()
+    local given = { space = { epochs = search.int(1, 9), seed = { 1, 2 } } }
+    testing.ok(apply({ "--set", "epochs=3", "--set", "seed=2" }, given))
+    testing.equal(given.space:find("epochs"):points(), { 3 })
+    testing.equal({ given.seed, given.space:find("seed"):points() }, { 2, { 1, 2 } })
+  end,
   ["--set takes a list of values"] = function()
     local given = { space = { lr = search.float(0, 1) } }
     testing.ok(apply({ "--set", "space.lr=0.1,0.2" }, given))
