@@ -18,7 +18,7 @@ static inline real sigmoid_(real x) {
   real e = R(exp)(-R(fabs)(x));
   return (x >= 0 ? 1 : e) / (1 + e);
 }
-static inline real softplus_(real x) { return RELU(x) + R(log1p)(R(exp)(-R(fabs)(x))) + (x - x); }
+static inline real softplus_(real x) { return RELU(x) + R(log1p)(R(exp)(-R(fabs)(x))); }
 static inline real huber_(real d, real delta) {
   real a = R(fabs)(d);
   return a <= delta ? d * d / 2 : delta * (a - delta / 2);
