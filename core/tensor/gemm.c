@@ -110,12 +110,25 @@ bool gemm_blas_run(const GemmPiece *piece, DType dtype) {
   return true;
 }
 
+/* OpenBLAS has kernels for more machines than we have; where ours are compiled for the machine,
+ * they are as fast. Products below this size are too small for a general library everywhere. */
+enum { BLAS_LEAST_VOLUME = 128 * 128 * 128, BLAS_LEAST_SIDE = 16 };
+
+static bool blas_preferred(Isa isa) { return isa == ISA_base; }
+
 bool gemm_blas_wanted(const Gemm *gemm, Isa isa) {
-  (void)isa;
+  if (!blas_preferred(isa)) return false;
   const int64_t limit = INT32_MAX;
   if (gemm->m > limit || gemm->n > limit || gemm->k > limit) return false;
   if (gemm->lda > limit || gemm->ldb > limit || gemm->ldc > limit) return false;
-  return false;
+  if (gemm->m < BLAS_LEAST_SIDE || gemm->n < BLAS_LEAST_SIDE || gemm->k < BLAS_LEAST_SIDE)
+    return false;
+  return (double)gemm->m * (double)gemm->n * (double)gemm->k >= BLAS_LEAST_VOLUME;
+}
+
+const char *gemm_kernel_name(Isa isa) {
+  if (!blas_preferred(isa) || gemm_blas_load(NULL) != NN_OK) return "own";
+  return gemm_blas_name();
 }
 
 /* Parts begin at multiples of these, so that tiles are whole and no cache line of C is shared. */

@@ -1,9 +1,10 @@
 /* Matrix product: C = op(A) op(B) (+ C) (+ bias), then an optional activation while C is in cache.
  *
- * All matrices are row-major. This is the only caller of BLAS: small and narrow products, where a
- * general BLAS is far from the machine's peak, go to kernels of our own, large ones to OpenBLAS on
- * one thread (loaded on first use, so that scripts that need none start fast). Which kernel runs
- * depends only on the shape, the transpositions, the element type and the instruction set. */
+ * All matrices are row-major. This is the only caller of BLAS. With AVX2 all products run in
+ * kernels of our own: on one core they match OpenBLAS on large products and are up to ten times as
+ * fast on small and narrow ones (tests/bench/gemm.c). On other machines large products go to
+ * OpenBLAS, if it is there, on one thread; it is loaded on first use. Which kernel runs depends
+ * only on the shape, the transpositions, the element type and the instruction set. */
 #ifndef NNRUN_TENSOR_GEMM_H
 #define NNRUN_TENSOR_GEMM_H
 
@@ -35,7 +36,10 @@ GemmRun gemm_runner(DType dtype, Isa isa);
 /* How many parts are worth having, at most `threads`; depends on the shape alone. */
 int gemm_parts(const Gemm *gemm, int threads);
 
-/* The kernel set OpenBLAS chose for this processor ("Zen"), or "none" when it is not there. */
+/* What the bits of a product depend on besides `isa`: the kernel set OpenBLAS chose for this
+ * processor ("Zen") where `isa` uses it, else "own". Loads OpenBLAS only in the first case. */
+const char *gemm_kernel_name(Isa isa);
+/* The kernel set of OpenBLAS, or "none" when it is not there. */
 const char *gemm_blas_name(void);
 /* Load OpenBLAS now, on one thread; NN_UNSUPPORTED when it cannot be loaded (own kernels serve). */
 Status gemm_blas_load(Err *err);

@@ -182,7 +182,9 @@ static void every_variant_is_right(void **state) {
  */
 static void blocked_products_are_right(void **state) {
   (void)state;
-  static const Shape3 shapes[] = {{431, 150, 530}, {130, 140, 512}, {450, 66, 256}, {12, 1, 5000},
+  static const Shape3 shapes[] = {{431, 150, 530}, {130, 140, 512}, {450, 66, 256},
+                                  {50, 20, 800},   {20, 520, 100},  {17, 600, 37},
+                                  {800, 34, 70},   {9, 300, 256},   {12, 1, 5000},
                                   {5000, 1, 12},   {1, 5000, 12},   {1000, 2, 1100}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     for (unsigned code = 0; code < 4; code++) {

@@ -10,28 +10,18 @@
 #define ISA_PASTE_(isa) ISA_##isa
 #define ISA_PASTE(isa) ISA_PASTE_(isa)
 
-#ifndef GEMM_DEPTH
-#define GEMM_DEPTH 256
-#endif
-#ifndef GEMM_A
-#define GEMM_A 196608
-#endif
-#ifndef GROUP_V
-#define GROUP_V 16
-#endif
+/* Measured on Zen 3, with caches of 32 KB, 512 KB and 32 MB. */
 enum {
-  DEPTH_MAX = GEMM_DEPTH,                /* panel of 16 f32: 16 KB of a 32 KB first-level cache */
-  A_ELEMENTS = GEMM_A / sizeof(real),    /* of a 512 KB second-level cache */
-  GROUP = GROUP_V,                       /* vectors of B copied together */
-  ROW_PAD = 64 / sizeof(real),           /* keeps copied rows from falling on the same lines */
-  FINISH_ELEMENTS = 65536 / sizeof(real) /* the epilogue gets pieces of C of about this size */
+  DEPTH_MAX = sizeof(real) == 4 ? 352 : 256, /* panel and tile of A: 30 KB of the first level */
+  A_ELEMENTS = 192 * 1024 / sizeof(real),    /* block of A: of the second level */
+  GROUP = 16,                                /* vectors of B copied together: likewise */
+  FINISH_ELEMENTS = 64 * 1024 / sizeof(real) /* pieces of C that the epilogue gets, about */
 };
 
 /* How a block of A is read. */
 typedef enum Reading {
   IN_PLACE,
-  COPIED_ROWS,  /* rows copied together, before */
-  COPIED_TILES, /* (depth, rows) of each tile, copied while the first panel computes */
+  COPIED_TILES, /* (depth, rows) of each tile; transposed A while the first panel computes */
 } Reading;
 
 /* One block of A against all of B. */
@@ -40,7 +30,7 @@ typedef struct Block {
   int64_t row, rows, p, depth; /* A[row ...][p ...] */
   Reading reading;
   bool groups;  /* copy B by groups of panels, not panel by panel */
-  real *a_copy; /* when A is copied: (depth, rows) or (rows, depth + ROW_PAD) */
+  real *a_copy; /* when A is copied */
   real *b_copy; /* a panel, or a group of panels, each (depth, its columns) */
 } Block;
 
@@ -98,12 +88,11 @@ static int place_a(const Block *block, const Panel *panel, Tile *tile) {
             (g->trans_a ? block->p * g->lda + block->row : block->row * g->lda + block->p);
   tile->a_row = g->trans_a ? 1 : g->lda, tile->a_col = g->trans_a ? g->lda : 1;
   if (block->reading == IN_PLACE) return 0;
-  if (block->reading == COPIED_TILES && panel->col == 0) {
+  if (g->trans_a && panel->col == 0) {
     tile->pack_a = block->a_copy;
     return TILE_PACK_A;
   }
-  tile->a = block->a_copy;
-  tile->a_row = block->reading == COPIED_ROWS ? block->depth + ROW_PAD : 1;
+  tile->a = block->a_copy, tile->a_row = 1;
   return 0;
 }
 
@@ -142,13 +131,23 @@ static void run_panel(const Block *block, Panel *panel) {
   }
 }
 
+static void copy_tiles(const Block *block) {
+  const Gemm *g = &block->piece->gemm;
+  const real *a = (const real *)g->a + block->row * g->lda + block->p;
+  real *to = block->a_copy;
+  int64_t tiles = (block->rows + tile_rows(2) - 1) / tile_rows(2);
+  int64_t fewest = block->rows / tiles, more = block->rows % tiles;
+  for (int64_t t = 0; t < tiles; t++) {
+    int64_t rows = fewest + (t < more);
+    pack_tile(to, a, g->lda, rows, block->depth);
+    a += rows * g->lda, to += rows * block->depth;
+  }
+}
+
 static void run_block(const Block *block) {
   const Gemm *g = &block->piece->gemm;
   bool finish = g->epilogue && block->p + block->depth == g->k;
-  if (block->reading == COPIED_ROWS)
-    pack_rows(block->a_copy, block->depth + ROW_PAD,
-              (const real *)g->a + block->row * g->lda + block->p, g->lda, block->rows,
-              block->depth);
+  if (block->reading == COPIED_TILES && !g->trans_a) copy_tiles(block);
   int64_t finished = 0, group = 0, group_end = 0, end;
   for (int64_t col = 0; col < g->n; col = end) {
     if (block->groups && col == group_end) group = col, group_end = copy_group(block, col);
@@ -164,14 +163,14 @@ static void run_block(const Block *block) {
 }
 
 /* Rows whose distance is a multiple of BAD_STRIDE bytes fall on a quarter or less of the cache's
- * sets; rows FAR_STRIDE apart cost a page each. Both measured on Zen 3. */
-enum { BAD_STRIDE = 1024, FAR_STRIDE = 2048, FEW_ROWS = 16 };
+ * sets; rows FAR_STRIDE apart cost a page each. A copy of A pays when more than SOME vectors of
+ * columns use it, or MANY if nothing is wrong with its stride. */
+enum { BAD_STRIDE = 1024, FAR_STRIDE = 2048, SOME = 16, MANY = 32, FEW_ROWS = 16 };
 
 static Reading choose_reading(const Gemm *g) {
-  if (g->n <= 4 * VL) return IN_PLACE;
-  if (g->trans_a) return COPIED_TILES;
+  if (g->trans_a) return g->n > 4 * VL ? COPIED_TILES : IN_PLACE;
   bool bad = g->lda * (int64_t)sizeof(real) % BAD_STRIDE == 0;
-  return bad && g->n >= 16 * VL && g->m > 8 ? COPIED_ROWS : IN_PLACE;
+  return g->m > 8 && g->n >= (bad ? SOME : MANY) * VL ? COPIED_TILES : IN_PLACE;
 }
 
 static bool choose_groups(const Gemm *g) {
@@ -186,7 +185,7 @@ static void run_blocks(const GemmPiece *piece, Block block) {
   block.piece = piece;
   for (int64_t d = 0; d < depths; d++) {
     block.p = g->k * d / depths, block.depth = g->k * (d + 1) / depths - block.p;
-    int64_t rows_max = A_ELEMENTS / (block.depth + ROW_PAD);
+    int64_t rows_max = A_ELEMENTS / block.depth;
     int64_t blocks = (g->m + rows_max - 1) / rows_max;
     for (int64_t i = 0; i < blocks; i++) {
       block.row = g->m * i / blocks, block.rows = g->m * (i + 1) / blocks - block.row;
@@ -197,7 +196,7 @@ static void run_blocks(const GemmPiece *piece, Block block) {
 
 /* The copies live on the stack; the large ones only where they are used. */
 static __attribute__((noinline)) void run_copying_all(const GemmPiece *piece, Block block) {
-  real a_copy[A_ELEMENTS] __attribute__((aligned(64)));
+  real a_copy[A_ELEMENTS + VL] __attribute__((aligned(64)));
   real b_copy[DEPTH_MAX * GROUP * VL] __attribute__((aligned(64)));
   block.a_copy = a_copy, block.b_copy = b_copy;
   run_blocks(piece, block);

@@ -7,11 +7,10 @@
 typedef int32_t Mask32 __attribute__((vector_size(VEC_BYTES)));
 typedef int64_t Mask64 __attribute__((vector_size(VEC_BYTES)));
 
-/* Transpose VL rows, `from_row` elements apart, into VL rows `to_row` apart. Shuffles within the
+/* Transpose VL x VL elements. Shuffles within the
  * 128-bit lanes first: only the last step, if there are two lanes, crosses them. */
-INLINE void transpose_block(real *to, int64_t to_row, const real *from, int64_t from_row) {
-  Vec x[VL], y[VL];
-  UNROLL for (int i = 0; i < VL; i++) x[i] = vec_load(from + i * from_row);
+INLINE void transpose_square(Vec x[VL]) {
+  Vec y[VL];
 #if defined(REAL_F64)
 #if VEC_BYTES == 32
   const Mask64 low = {0, 4, 2, 6}, high = {1, 5, 3, 7};
@@ -57,6 +56,12 @@ INLINE void transpose_block(real *to, int64_t to_row, const real *from, int64_t 
   UNROLL for (int i = 0; i < 8; i++) x[i] = y[i];
 #endif
 #endif
+}
+
+INLINE void transpose_block(real *to, int64_t to_row, const real *from, int64_t from_row) {
+  Vec x[VL];
+  UNROLL for (int i = 0; i < VL; i++) x[i] = vec_load(from + i * from_row);
+  transpose_square(x);
   UNROLL for (int i = 0; i < VL; i++) vec_store(to + i * to_row, x[i]);
 }
 
@@ -101,11 +106,28 @@ static inline void pack_padded(real *to, int64_t stride, const real *from, int64
   }
 }
 
-/* to (rows, stride) = from (rows, depth): rows brought together. */
-static inline void pack_rows(real *to, int64_t stride, const real *from, int64_t from_row,
-                             int64_t rows, int64_t depth) {
-  for (int64_t i = 0; i < rows; i++)
-    __builtin_memcpy(to + i * stride, from + i * from_row, (size_t)depth * sizeof(real));
+/* to (depth, rows) = the transpose of from (rows, depth), rows <= 6. Whole vectors are stored in
+ * order, so that each overwrites what the one before put beyond its row; the last puts up to VL
+ * elements beyond the end of `to`. */
+static inline void pack_tile(real *to, const real *from, int64_t from_row, int64_t rows,
+                             int64_t depth) {
+  enum { SQUARES = (6 + VEC_BYTES / sizeof(real) - 1) / (VEC_BYTES / sizeof(real)) };
+  Vec x[SQUARES][VL];
+  int64_t p = 0;
+  for (; p + VL <= depth; p += VL) {
+    UNROLL for (int i = 0; i < SQUARES * VL; i++) {
+      x[i / VL][i % VL] = vec_load(from + (i < rows ? i : rows - 1) * from_row + p);
+    }
+    UNROLL for (int s = 0; s < SQUARES; s++) transpose_square(x[s]);
+    UNROLL for (int q = 0; q < VL; q++) {
+      UNROLL for (int s = 0; s < SQUARES; s++) {
+        if (s * VL < rows) vec_store(to + (p + q) * rows + s * VL, x[s][q]);
+      }
+    }
+  }
+  for (; p < depth; p++) {
+    for (int64_t i = 0; i < rows; i++) to[p * rows + i] = from[i * from_row + p];
+  }
 }
 
 #endif
