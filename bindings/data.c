@@ -15,6 +15,7 @@
 #include "data/split.h"
 #include "data/transform.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ARRAYS_TYPE "nnrun.arrays"
@@ -61,27 +62,31 @@ static int free_arrays(lua_State *L) {
   return 0;
 }
 
-/* The list on top of the stack as {{name =, value = tensor or list of strings}, ...}. */
+static void push_texts(lua_State *L, const NamedArray *item) {
+  lua_createtable(L, (int)item->text_count, 0);
+  for (int64_t i = 0; i < item->text_count; i++) {
+    lua_pushstring(L, item->texts[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+/* Two tables: name -> tensor or list of strings, and the names in the file's order. */
 static void push_arrays(lua_State *L, ArrayList *list) {
+  lua_createtable(L, 0, (int)list->count);
   lua_createtable(L, (int)list->count, 0);
   for (size_t i = 0; i < list->count; i++) {
     NamedArray *item = &list->items[i];
-    lua_createtable(L, 0, 2);
     lua_pushstring(L, item->name);
-    lua_setfield(L, -2, "name");
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, (lua_Integer)i + 1);
     if (item->texts) {
-      lua_createtable(L, (int)item->text_count, 0);
-      for (int64_t k = 0; k < item->text_count; k++) {
-        lua_pushstring(L, item->texts[k]);
-        lua_rawseti(L, -2, k + 1);
-      }
+      push_texts(L, item);
     } else {
       Tensor *tensor = binding_new_tensor(L);
       *tensor = item->tensor;
       item->tensor = (Tensor){0};
     }
-    lua_setfield(L, -2, "value");
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
+    lua_rawset(L, -4);
   }
 }
 
@@ -94,32 +99,47 @@ static int read_arrays(lua_State *L, Status (*reader)(ArrayList *, const char *,
   if (reader(list, path, &err) != NN_OK) return binding_fail(L, &err);
   push_arrays(L, list);
   array_list_free(list);
-  return 1;
+  return 2;
 }
 
-/* read_npz(path) -> {{name =, value = tensor}, ...} in the file's order */
+/* read_npz(path) -> {name = tensor, ...}, {name, ...} in the file's order */
 static int read_npz(lua_State *L) { return read_arrays(L, npz_read); }
 
-/* read_hdf5(path) -> {{name =, value = tensor or list of strings}, ...} */
+/* read_hdf5(path) -> {name = tensor or list of strings, ...}, {name, ...} in the file's order */
 static int read_hdf5(lua_State *L) { return read_arrays(L, hdf5_read); }
 
-/* write_npz(path, names, tensors) */
+static int compare_names(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The keys of the table at index 2, sorted; a userdata on the stack. */
+static const char **sorted_names(lua_State *L, size_t *count) {
+  *count = 0;
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) binding_raisef(L, "names of arrays are strings");
+    ++*count;
+  }
+  const char **names = lua_newuserdatauv(L, (*count + 1) * sizeof *names, 0);
+  size_t i = 0;
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) names[i++] = lua_tostring(L, -2);
+  qsort(names, *count, sizeof *names, compare_names);
+  return names;
+}
+
+/* write_npz(path, {name = tensor, ...}), in the order of the names */
 static int write_npz(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
-  luaL_checktype(L, 3, LUA_TTABLE);
-  size_t count = (size_t)lua_rawlen(L, 2);
-  luaL_argcheck(L, lua_rawlen(L, 3) == count, 3, "as many tensors as names are needed");
-  luaL_argcheck(L, count < 65535, 2, "too many arrays");
-  const char **names = lua_newuserdatauv(L, (count + 1) * sizeof *names, 0);
+  size_t count;
+  const char **names = sorted_names(L, &count);
   const Tensor **tensors = lua_newuserdatauv(L, (count + 1) * sizeof *tensors, 0);
   for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, 2, (lua_Integer)i + 1); /* the tables keep what is popped here alive */
-    if (lua_type(L, -1) != LUA_TSTRING) return binding_raisef(L, "names of arrays are strings");
-    names[i] = lua_tostring(L, -1);
-    lua_rawgeti(L, 3, (lua_Integer)i + 1);
-    tensors[i] = binding_check_tensor(L, -1);
-    lua_pop(L, 2);
+    lua_getfield(L, 2, names[i]); /* the table keeps what is popped here alive */
+    tensors[i] = binding_test_tensor(L, -1);
+    if (!tensors[i])
+      return binding_raisef(L, "array '%s' must be a tensor, got %s", names[i],
+                            luaL_typename(L, -1));
+    lua_pop(L, 1);
   }
   Err err;
   if (npz_write(path, names, tensors, count, &err) != NN_OK) return binding_fail(L, &err);

@@ -20,11 +20,11 @@ local function check_path(path, where)
 end
 
 -- The result of a reader, or an error at the script's line.
-local function must(where, result, message)
+local function must(where, result, more)
   if result == nil then
-    options.fail("%s: %s", where, message)
+    options.fail("%s: %s", where, more)
   end
-  return result
+  return result, more
 end
 
 local function exists(path)
@@ -49,21 +49,12 @@ function M.npy(path, given)
   return must("data.npy", core.read_npy(check_path(path, "data.npy"), o.dtype))
 end
 
--- {{name =, value =}, ...} as a table by name, and the names in the file's order.
-local function by_name(list)
-  local values, names = {}, {}
-  for i, item in ipairs(list) do
-    values[item.name], names[i] = item.value, item.name
-  end
-  return values, names
-end
-
 --- All arrays of an NPZ file of numpy's, stored or compressed.
 ---@param path string
 ---@return table<string, userdata> tensors by name
 ---@return string[] names in the file's order
 function M.npz(path)
-  return by_name(must("data.npz", core.read_npz(check_path(path, "data.npz"))))
+  return must("data.npz", core.read_npz(check_path(path, "data.npz")))
 end
 
 --- All datasets of an HDF5 file by their path ("group/name"): tensors, or lists of strings. Needs
@@ -72,7 +63,7 @@ end
 ---@return table<string, any> values by name
 ---@return string[] names in the file's order
 function M.hdf5(path)
-  return by_name(must("data.hdf5", core.read_hdf5(check_path(path, "data.hdf5"))))
+  return must("data.hdf5", core.read_hdf5(check_path(path, "data.hdf5")))
 end
 
 --- Write a tensor as an NPY file.
@@ -86,14 +77,10 @@ end
 ---@param path string
 ---@param tensors table<string, userdata>
 function M.write_npz(path, tensors)
-  local names, values = options.keys(tensors), {}
-  for i, name in ipairs(names) do
-    values[i] = tensors[name]
-    if values[i] == nil then
-      options.fail("data.write_npz: names of arrays are strings")
-    end
+  if type(tensors) ~= "table" then
+    options.fail("data.write_npz: expected a table of tensors by name, got %s", options.show(tensors))
   end
-  must("data.write_npz", core.write_npz(check_path(path, "data.write_npz"), names, values))
+  must("data.write_npz", core.write_npz(check_path(path, "data.write_npz"), tensors))
 end
 
 -- ---- pictures ----
@@ -207,7 +194,7 @@ function M.cats(dir, given)
   local parts = {}
   for i, part in ipairs { "train", "test" } do
     local path = ("%s/%s_catvnoncat.h5"):format(o.dir, part)
-    local arrays = by_name(must("data.cats", core.read_hdf5(path)))
+    local arrays = must("data.cats", core.read_hdf5(path))
     local x, y = arrays[part .. "_set_x"], arrays[part .. "_set_y"]
     if not x or not y then
       options.fail("data.cats: %s has no %s_set_x and %s_set_y", path, part, part)

@@ -149,7 +149,9 @@ tests["pictures are divided by 255 and matched with labels"] = function()
   raises("x has 2 rows, but y has 1", function() data.idx(images, short) end)
   raises("label of row 1 is 1, outside the 1 classes", function() data.idx(images, labels, { classes = { "a" } }) end)
   local huge = testing.write(folder .. "/h", "\0\0\8\2\0\16\0\0\0\16\0\0")
-  raises("h: cut off: the header says shape (1048576, 1048576), that is 1099511627776 bytes", function() data.idx(huge) end)
+  raises("h: cut off: the header says shape (1048576, 1048576), that is 1099511627776 bytes", function()
+    data.idx(huge)
+  end)
 end
 
 tests["arrays are written and read back"] = function()
@@ -167,7 +169,7 @@ tests["arrays are written and read back"] = function()
   data.write_npz(folder .. "/n.npz", { b1 = b, W1 = w })
   equal(testing.read(folder .. "/m.npz"), testing.read(folder .. "/n.npz"))
   raises("/nowhere/w.npy: cannot create", function() data.write_npy("/nowhere/w.npy", w) end)
-  raises("a tensor", function() data.write_npz(folder .. "/o.npz", { a = 1 }) end)
+  raises("array 'a' must be a tensor, got number", function() data.write_npz(folder .. "/o.npz", { a = 1 }) end)
 end
 
 tests["weights that numpy wrote are read"] = function()
