@@ -62,8 +62,7 @@ static inline void philox_wide(const Rng *rng, uint64_t first, uint32_t out[NUMB
 void K(run_dropout)(const OpCall *call, int part, int parts) {
   const Shape *shape = &call->in[0].shape;
   double p = call->attrs->at[0].number;
-  int64_t count = 1, rows = shape->ndim > 0 ? shape->dims[0] : 1;
-  for (int i = 0; i < shape->ndim; i++) count *= shape->dims[i];
+  int64_t count = shape_count(shape), rows = shape->ndim > 0 ? shape->dims[0] : 1;
   if (count == 0) return;
   uint64_t stream = hash_mix((uint64_t)call->attrs->at[1].number + 1) + call->run->step;
   Rng rng = rng_make(call->run->seed, RNG_DROPOUT, hash_mix(stream));

@@ -10,15 +10,9 @@ static size_t element_size(const OpCall *call) {
   return call->out.dtype == DTYPE_F32 ? sizeof(float) : sizeof(double);
 }
 
-static int64_t count_of(const Shape *shape) {
-  int64_t count = 1;
-  for (int i = 0; i < shape->ndim; i++) count *= shape->dims[i];
-  return count;
-}
-
 void K(run_reshape)(const OpCall *call, int part, int parts) {
   size_t size = element_size(call);
-  Range range = part_range(count_of(&call->out.shape), part, parts);
+  Range range = part_range(shape_count(&call->out.shape), part, parts);
   if (range.end > range.begin && call->out.data != call->in[0].data)
     memcpy((char *)call->out.data + (size_t)range.begin * size,
            (const char *)call->in[0].data + (size_t)range.begin * size,

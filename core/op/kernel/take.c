@@ -9,17 +9,11 @@ static int64_t row_size(const Shape *table) {
   return size;
 }
 
-static int64_t count_of(const Shape *shape) {
-  int64_t count = 1;
-  for (int i = 0; i < shape->ndim; i++) count *= shape->dims[i];
-  return count;
-}
-
 void K(run_take)(const OpCall *call, int part, int parts) {
   const real *table = call->in[0].data;
   const int64_t *indices = call->in[1].data;
   int64_t rows = call->in[0].shape.dims[0], size = row_size(&call->in[0].shape);
-  Range range = part_range(count_of(&call->in[1].shape), part, parts);
+  Range range = part_range(shape_count(&call->in[1].shape), part, parts);
   for (int64_t i = range.begin; i < range.end; i++) {
     real *out = (real *)call->out.data + i * size;
     if (indices[i] >= 0 && indices[i] < rows) {
@@ -36,7 +30,7 @@ void K(run_take_grad)(const OpCall *call, int part, int parts) {
   const real *g = call->in[0].data;
   const int64_t *indices = call->in[1].data;
   real *out = call->out.data;
-  int64_t count = count_of(&call->in[1].shape), size = row_size(&call->out.shape);
+  int64_t count = shape_count(&call->in[1].shape), size = row_size(&call->out.shape);
   Range range = part_range(call->out.shape.dims[0], part, parts);
   if (!call->accumulate && range.end > range.begin)
     memset(out + range.begin * size, 0, (size_t)((range.end - range.begin) * size) * sizeof *out);
