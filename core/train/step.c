@@ -211,7 +211,7 @@ Status step_run(Step *step, const StepData *data, const StepUpdate *update, doub
     result->loss += loss * rows;
     if (data->losses) data->losses[i] = loss;
     result->last_loss = loss;
-    for (int k = 0; k < step->metric_count; k++) result->metric[k] += scalar(step, 1 + k) * rows;
+    for (int k = 0; k < step->metric_count; k++) result->metric[k] += scalar(step, 1 + k);
     keep_output(step, data, position - data->first);
     result->steps = i + 1;
     if (!update->optim) continue;

@@ -23,7 +23,7 @@ typedef struct StepSpec {
   const Ref *inputs; /* batched; bound to the data's tensors in this order */
   int input_count;
   Ref loss;           /* one element, the mean over the batch */
-  const Ref *metrics; /* one element each, means over the batch, of the loss's type */
+  const Ref *metrics; /* one element each, sums over the batch's rows, of the loss's type */
   int metric_count;
   const StepParam *params;
   int param_count;     /* 0: evaluate only */
@@ -60,7 +60,7 @@ typedef struct StepUpdate {
 
 typedef struct StepResult {
   double loss;                     /* sum over steps, each weighted by its rows */
-  double metric[STEP_MAX_METRICS]; /* likewise */
+  double metric[STEP_MAX_METRICS]; /* sums over steps: a count stays a whole number */
   double last_loss;                /* of the last step, before its update */
   int64_t steps;                   /* done */
   bool diverged;

@@ -138,19 +138,29 @@ end
 
 -- ---- steps ----
 
--- Metrics that are means over samples of an op, so that the engine adds them up as it goes.
+-- Sum over the batch's rows of the mean over each row's numbers.
+local function row_sum(values)
+  local per_row = 1
+  for i = 2, #values:shape() do
+    per_row = per_row * values:shape()[i]
+  end
+  local sum = op.sum(values)
+  return per_row == 1 and sum or sum / per_row
+end
+
+-- Metrics that the engine adds up as it goes. Sums, not means: a count of right answers is exact.
 local GRAPH_METRICS = {
   accuracy = function(prediction, target)
     if target:dtype() == "int64" then
-      return op.mean(op.correct(prediction, target))
+      return row_sum(op.correct(prediction, target))
     end
-    return op.mean(op.equal(op.greater(prediction, 0), target))
+    return row_sum(op.equal(op.greater(prediction, 0), target))
   end,
   mse = function(prediction, target)
-    return op.mean(op.squared_error(prediction, target))
+    return row_sum(op.squared_error(prediction, target))
   end,
   mae = function(prediction, target)
-    return op.mean(op.absolute_error(prediction, target))
+    return row_sum(op.absolute_error(prediction, target))
   end,
 }
 
