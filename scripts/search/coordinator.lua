@@ -7,6 +7,7 @@ local M = {}
 local GRACE = 8          -- seconds that trials may still take after Ctrl-C
 local KILL_AFTER = 1     -- seconds from SIGABRT (which reports the script line) to SIGKILL
 local LAST_WORDS = 2000  -- bytes of output kept for the message of a crashed trial
+local MAX_KILLS = 2      -- a trial whose worker is killed (SIGKILL) is tried again so often
 local SAME_FAILURES = 4  -- so many first trials failing alike end the sweep
 
 local Loop = {}
@@ -16,6 +17,9 @@ Loop.__index = Loop
 
 -- The next trial to run, or nil. Trials count on; those that are done are passed over.
 local function next_trial(self)
+  if #self.again > 0 then
+    return table.remove(self.again, 1)
+  end
   while self.next <= self.total do
     local number = self.next
     local trial = self.trials[number]
@@ -60,6 +64,24 @@ local function same_failure(self)
     end
   end
   return first.message or first.reason
+end
+
+-- SIGKILL comes from outside, from a person or for want of memory: that is no property of the trial,
+-- so it is run again. Returns whether it will be.
+local function try_again(self, slot)
+  local worker = self.slots[slot]
+  local trial = worker.trial
+  trial.kills = (trial.kills or 0) + 1
+  if worker.late or trial.kills > MAX_KILLS then
+    return false
+  end
+  worker.trial = nil
+  self.running = self.running - 1
+  self.again[#self.again + 1] = trial
+  self.record:event(trial.id, "retry", "the worker was killed by SIGKILL")
+  self.progress:stopped(slot)
+  self.progress:note(("trial %d: the worker was killed by SIGKILL; trying again"):format(trial.number))
+  return true
 end
 
 local function finish(self, slot, result)
@@ -196,11 +218,11 @@ end
 
 function on.exit(self, slot, death)
   local worker = self.slots[slot]
-  if worker.trial then
+  if worker.trial and not (death.signal == "SIGKILL" and try_again(self, slot)) then
     finish(self, slot, death_of(self, worker, death))
   end
   self.slots[slot] = nil
-  if not self.stopping and not self.hopeless and self.next <= self.total then
+  if not self.stopping and not self.hopeless and (self.next <= self.total or #self.again > 0) then
     hire(self, slot)
   end
 end
@@ -210,7 +232,7 @@ function on.refused(self, slot, reason)
   self.slots[slot] = nil
   if worker.trial then -- not tried at all: it stays to be run
     self.running = self.running - 1
-    self.next = math.min(self.next, worker.trial.number)
+    self.again[#self.again + 1] = worker.trial
   end
   if not next(self.slots) then
     error(("no worker process can be started: %s"):format(reason), 0)
@@ -283,7 +305,7 @@ end
 function M.run(crew, plan, trials, record, progress)
   local self = setmetatable({
     crew = crew, plan = plan, trials = trials, record = record, progress = progress,
-    total = plan.total, next = 1, running = 0, slots = {}, params_of = plan.params_of,
+    total = plan.total, next = 1, again = {}, running = 0, slots = {}, params_of = plan.params_of,
   }, Loop)
   for number = 1, self.total do
     if trials[number] and trials[number].state then

@@ -71,6 +71,11 @@ function Progress:started(slot, trial)
   self.slots[slot] = { trial = trial, begun = proc.now() }
 end
 
+--- A worker's trial is not going on.
+function Progress:stopped(slot)
+  self.slots[slot] = nil
+end
+
 --- The newest row of metrics of a worker's trial.
 function Progress:reported(slot, row)
   local state = self.slots[slot]

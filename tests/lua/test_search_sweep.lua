@@ -296,7 +296,15 @@ return testing.run {
     testing.equal(status, 0, err)
     testing.equal(out, calm)
   end,
-  ["killed workers are failed trials; the sweep ends"] = function()
+  ["a trial whose worker is killed from outside is run again, with the same result"] = function()
+    local flag, calm = fresh ".flag", run(script(), "--store " .. fresh ".db")
+    local once = ("if trial.number == 3 and not io.open(%q) then io.open(%q, 'w'):close() "
+      .. "os.execute 'kill -9 $PPID' end"):format(flag, flag)
+    local out, err, status = run(script(once), "-j 2 --store " .. fresh ".db")
+    testing.equal({ out, status }, { calm, 0 })
+    testing.contains(err, "trying again")
+  end,
+  ["a trial whose worker is always killed fails; the sweep ends"] = function()
     local _, err, status = run(script "if trial.number == 3 then os.execute 'kill -9 $PPID' end",
       "-j 2 --store " .. fresh ".db")
     testing.equal(status, 3)
