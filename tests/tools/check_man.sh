@@ -10,7 +10,7 @@ expect() {
   shift
   [[ $# -gt 0 ]] || { echo "found no $what to look for"; missing=1; }
   for word in "$@"; do
-    sed 's/\\-/-/g; s/\\f[RIB]//g' "$page" | grep -qE "^\.(TP|B[IR]?|RB)? ?\"?$word( |,|\"|\$)|[\" ]$word[\", ]" ||
+    sed 's/\\-/-/g; s/\\f[RIB]//g' "$page" | grep -qE "^\.(B|BI|BR|RB) (.*[ \"])?$word([ ,\"]|\$)" ||
       { echo "$page does not mention the $what $word"; missing=1; }
   done
 }
