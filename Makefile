@@ -160,7 +160,7 @@ lint-run: libraries
 
 format: ## lay out all C files by .clang-format
 	@bash .ci/packages lint
-	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+	@find core bindings tests -name '*.[ch]' | xargs clang-format -i
 
 bench: ## time every tests/bench/*.lua, one JSON line each
 	@bash .ci/packages build run

@@ -5,7 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 status=0
 
-mapfile -t c_files < <(git ls-files -co --exclude-standard '*.c' '*.h')
+mapfile -t c_files < <(find core bindings tests -name '*.[ch]' | sort)
 clang-format --dry-run -Werror "${c_files[@]}" || status=1
 
 # Kernels are looked at as compiled for float32 and the baseline instruction set; what only gcc has is
