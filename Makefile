@@ -30,7 +30,7 @@ SUBMAKE = +@$(MAKE) --no-print-directory
 # --- libraries ------------------------------------------------------------------------------------
 # OpenBLAS, HDF5 and readline are not needed to build: each is loaded when a script or the prompt first
 # wants it.
-CORE_PACKAGES := sqlite3 libuv zlib libzip jansson
+CORE_PACKAGES := sqlite3 libuv zlib
 have_package = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
 
 LUA_CFLAGS := $(shell $(PKG_CONFIG) --cflags lua5.4 2>/dev/null)
