@@ -14,7 +14,7 @@ enum { FILL_MIN = 16 << 10 };
 
 /* Make room for at least `need` bytes after `end`, moving unread bytes to the front first. */
 static Status make_room(FrameBuffer *buffer, size_t need, Err *err) {
-  if (buffer->start > 0) {
+  if (buffer->bytes && buffer->start > 0) {
     memmove(buffer->bytes, buffer->bytes + buffer->start, buffer->end - buffer->start);
     buffer->end -= buffer->start;
     buffer->start = 0;
@@ -29,16 +29,19 @@ static Status make_room(FrameBuffer *buffer, size_t need, Err *err) {
   return NN_OK;
 }
 
-/* Length of the frame whose header is at `start`, header excluded. */
-static uint32_t header_length(const FrameBuffer *buffer) {
+/* Length of the frame that begins at `start`, header excluded; false before its header is here. */
+static bool header_length(const FrameBuffer *buffer, uint32_t *length) {
+  if (!buffer->bytes || buffer->end - buffer->start < FRAME_HEADER) return false;
   const unsigned char *p = buffer->bytes + buffer->start;
-  return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+  *length = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+  return true;
 }
 
 Status frame_fill(FrameBuffer *buffer, int fd, FrameFill *found, Err *err) {
   size_t need = FILL_MIN, have = buffer->end - buffer->start;
-  if (have >= FRAME_HEADER) {
-    size_t whole = (size_t)header_length(buffer) + FRAME_HEADER;
+  uint32_t length;
+  if (header_length(buffer, &length)) {
+    size_t whole = (size_t)length + FRAME_HEADER;
     if (whole > have && whole - have > need) need = whole - have;
     if (need > FRAME_MAX) need = FILL_MIN; /* frame_next refuses it */
   }
@@ -68,8 +71,8 @@ Status frame_next(FrameBuffer *buffer, const void **payload, size_t *length, Err
   *payload = NULL;
   *length = 0;
   size_t have = buffer->end - buffer->start;
-  if (have < FRAME_HEADER) return NN_OK;
-  uint32_t size = header_length(buffer);
+  uint32_t size;
+  if (!header_length(buffer, &size)) return NN_OK;
   if (size > FRAME_MAX)
     return err_set(err, NN_FORMAT, "a message of %lu bytes; at most %d are allowed",
                    (unsigned long)size, FRAME_MAX);
