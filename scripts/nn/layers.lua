@@ -234,7 +234,8 @@ for _, row in ipairs(rows) do
   M.constructors[row.name] = function(...)
     local named, extra = read_arguments(row, ...)
     return setmetatable({
-      kind = row.name, options = next(named) and named or nil, extra = extra, name = extra.name, lr_scale = extra.lr_scale,
+      kind = row.name, options = next(named) and named or nil, extra = extra, name = extra.name,
+      lr_scale = extra.lr_scale,
       activation = activation_of(extra.activation, "nn." .. row.name), forward = forward_row,
       own_params = own_params,
     }, Layer)
@@ -271,7 +272,8 @@ end
 
 --- A new kind of layer, written in Lua.
 ---
---- `local Residual = nn.layer("Residual", { init = function(self, size) ... end, forward = function(self, x) ... end })`
+--- `local Residual = nn.layer("Residual", { init = function(self, size) ... end,
+--- forward = function(self, x) ... end })`
 --- makes a constructor: `Residual(64)` calls init, and the layer's forward runs when the model is
 --- built. Ops, operators and other layers work on x; `self:param(name, shape, initializer)` is a
 --- parameter. What forward does is traced once and as fast as a layer of the engine.

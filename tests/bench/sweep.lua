@@ -15,7 +15,9 @@ if file then
 end
 local train, validation = set:split { 1437, 360, seed = 0 }
 
-arg = { [0] = arg[0] } -- the sweep reads options of its own
+for i = #arg, 1, -1 do -- the sweep reads options of its own
+  arg[i] = nil
+end
 local number = 0
 bench.report("sweep", 64, function()
   number = number + 1
