@@ -116,7 +116,7 @@ static Status inflate_members(FileBytes *out, z_stream *stream, const unsigned c
       if (!is_gzip(bytes + taken, size - taken))
         return err_set(err, NN_FORMAT, "%s: %zu bytes follow the end of the gzip data at byte %zu",
                        name, size - taken, taken);
-      if (inflateReset(stream) != Z_OK) code = Z_DATA_ERROR;
+      if (inflateReset(stream) != Z_OK) return out_of_memory(name, sizeof *stream, err);
     } else if (code == Z_MEM_ERROR) {
       return out_of_memory(name, capacity, err);
     } else if (code != Z_OK && code != Z_BUF_ERROR) {

@@ -67,17 +67,24 @@ typedef struct Reader {
 } Reader;
 
 static Status load_symbols(Hdf5 *api, void *library, Err *err) {
+  static const struct {
+    const char *name;
+    size_t offset;
+  } functions[] = {
+#define X(result, name, parameters) {#name, offsetof(Hdf5, name)},
+      HDF5_FUNCTIONS(X)
+#undef X
+  };
   static const char *const types[] = {[DTYPE_F32] = "H5T_NATIVE_FLOAT_g",
                                       [DTYPE_F64] = "H5T_NATIVE_DOUBLE_g",
                                       [DTYPE_I64] = "H5T_NATIVE_INT64_g"};
-  void *symbol;
-#define X(result, name, parameters)                                                                \
-  symbol = dlsym(library, #name);                                                                  \
-  if (!symbol)                                                                                     \
-    return err_set(err, NN_UNSUPPORTED, "libhdf5 has no %s: its version is too old", #name);       \
-  memcpy(&api->name, &symbol, sizeof symbol);
-  HDF5_FUNCTIONS(X)
-#undef X
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    void *symbol = dlsym(library, functions[i].name);
+    if (!symbol)
+      return err_set(err, NN_UNSUPPORTED, "libhdf5 has no %s: its version is too old",
+                     functions[i].name);
+    memcpy((char *)api + functions[i].offset, &symbol, sizeof symbol);
+  }
   if (api->H5open() < 0) return err_set(err, NN_UNSUPPORTED, "libhdf5 does not start");
   for (int i = 0; i < DTYPE_COUNT; i++) {
     const Hid *type = dlsym(library, types[i]);

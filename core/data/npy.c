@@ -170,7 +170,7 @@ static Status from_fortran(Tensor *out, Err *err) {
   Tensor reversed = *out, result;
   TRY(tensor_new(&result, out->dtype, &out->shape, err));
   int ndim = out->shape.ndim;
-  int64_t stride[MAX_DIMS], index[MAX_DIMS] = {0}, step = 1;
+  int64_t stride[MAX_DIMS] = {0}, index[MAX_DIMS] = {0}, step = 1;
   for (int i = 0; i < ndim; i++) {
     stride[i] = step;
     step *= out->shape.dims[i];

@@ -92,7 +92,7 @@ static Status quoted_cell(Scan *scan, ScanCell *cell) {
       scan->at++;
   scan->at = at + 1;
   if (doubled == 0) return NN_OK;
-  if (cell->length > scan->unquoted_room) {
+  if (!scan->unquoted || cell->length > scan->unquoted_room) {
     char *room = realloc(scan->unquoted, cell->length);
     if (!room) return err_set(scan->err, NN_NO_MEMORY, "%s: no memory for a cell", scan->name);
     scan->unquoted = room;
