@@ -68,7 +68,7 @@ function M.check(model, like, given)
   local check = trace.run(model.book, false, function(current)
     local node = current.graph:param(x, "x")
     local prediction = model(node)
-    local loss, inputs, data = nil, {}, {}
+    local inputs, data, loss = {}, {}
     if y then
       local law = given.loss and losses.from(given.loss) or models.default_loss(y, prediction:shape())
       data[1] = models.target_of(law, y, prediction:shape(), "float64")

@@ -236,7 +236,7 @@ function M.make_step(model, spec)
     local x = graph:input("x", spec.x:dtype(), with_rows(shape, spec.rows), true)
     local prediction = model(x)
     local out, made = prediction:shape(), { out = nil }
-    local inputs, metrics, loss = { x }, {}, nil
+    local inputs, metrics, loss = { x }, {}
     graph:layer("loss")
     if spec.y then
       made.loss = spec.loss or M.default_loss(spec.y, out)

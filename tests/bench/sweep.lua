@@ -15,9 +15,7 @@ if file then
 end
 local train, validation = set:split { 1437, 360, seed = 0 }
 
-for i = #arg, 1, -1 do -- the sweep reads options of its own
-  arg[i] = nil
-end
+table.move({}, 1, #arg, 1, arg) -- the sweep reads options of its own
 local number = 0
 bench.report("sweep", 64, function()
   number = number + 1
