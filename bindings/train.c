@@ -303,11 +303,11 @@ static int train_permute(lua_State *L) {
   return 1;
 }
 
-/* kernel() -> instruction set, BLAS kernel: what, besides the seed, the bits of a result depend on
- */
+/* kernel() -> instruction set, matrix kernel: what, besides the seed, the bits of a result depend
+ * on */
 static int train_kernel(lua_State *L) {
   lua_pushstring(L, isa_name(isa_best()));
-  lua_pushstring(L, gemm_blas_name());
+  lua_pushstring(L, gemm_kernel_name(isa_best()));
   return 2;
 }
 
