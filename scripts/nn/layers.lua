@@ -114,11 +114,20 @@ function Layer:param(name, shape, initializer, given)
   return param_value(current, self, spec, initializer)
 end
 
+-- How many numbers a layer learns, those of the layers it calls left out.
+local function own_params(book, layer)
+  local count = 0
+  for _, param in pairs(book.by_layer[layer] or {}) do
+    count = count + param.tensor:size()
+  end
+  return count
+end
+
 -- Call a layer on a value of a graph: its forward, with nodes and messages in its name.
 local function apply(layer, x, ...)
   local current = trace.current(layer.kind)
   local name = name_of(current.book, layer)
-  local before, parent = #current.book.params, current.layer
+  local parent = current.layer
   current.layer = name
   current.graph:layer(name)
   local y = layer:forward(x, ...)
@@ -127,9 +136,12 @@ local function apply(layer, x, ...)
   if not graphs.is_node(y) then
     options.fail("%s: forward must return a value of the graph, not %s", name, options.show(y))
   end
-  if not layer.container then
+  local count = own_params(current.book, layer)
+  if not layer.container or count > 0 then
+    local counted = current.calls[layer] -- called twice, its parameters are the same
+    current.calls[layer] = true
     current.layers[#current.layers + 1] = { name = name, kind = layer.kind, shape = y:shape(),
-      params = layer.own_params and layer:own_params(current.book) or #current.book.params - before, layer = layer }
+      params = counted and 0 or count, layer = layer }
   end
   return y
 end
@@ -217,14 +229,6 @@ local function forward_row(self, x)
   return self.activation and self.activation(y) or y
 end
 
-local function own_params(self, book)
-  local count = 0
-  for _, param in pairs(book.by_layer[self] or {}) do
-    count = count + param.tensor:size()
-  end
-  return count
-end
-
 for _, row in ipairs(rows) do
   row.by_name, row.known = {}, {}
   for _, option in ipairs(row.options) do
@@ -237,7 +241,6 @@ for _, row in ipairs(rows) do
       kind = row.name, options = next(named) and named or nil, extra = extra, name = extra.name,
       lr_scale = extra.lr_scale,
       activation = activation_of(extra.activation, "nn." .. row.name), forward = forward_row,
-      own_params = own_params,
     }, Layer)
   end
 end
