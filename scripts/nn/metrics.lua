@@ -136,19 +136,24 @@ end
 
 --- Count which class is taken for which.
 ---@param predicted any tensor of scores (N, C), or logits (N, 1)
----@param target any tensor of labels (N)
----@param given? { threshold: number?, classes: string[]? } threshold 0; names of the classes
+---@param target any tensor of labels (N), or a data set
+---@param given? { threshold: number?, classes: string[]? } threshold 0; names of the classes, default
+--- those of the data set
 ---@return ConfusionMatrix
 function M.confusion_matrix(predicted, target, given)
   local checked = options.check(given, {
     threshold = OPTIONS.threshold,
     classes = { type = "table", help = "names of the classes" },
   }, "nn.metrics.confusion_matrix")
+  local names = checked.classes
+  if type(target) == "table" and target.y then
+    target, names = target.y, names or target.classes
+  end
   local state = core.new({ "accuracy" }, checked.threshold):add(predicted, target)
   local counts = state:confusion()
   local classes = state:classes()
   for i, class in ipairs(classes) do
-    class.name = checked.classes and tostring(checked.classes[i]) or tostring(i - 1)
+    class.name = names and tostring(names[i]) or tostring(i - 1)
   end
   return setmetatable({ counts = counts, classes = classes, accuracy = state:value("accuracy") }, ConfusionMatrix)
 end
