@@ -131,6 +131,7 @@ static int rows_store(lua_State *L) {
     lua_createtable(L, 0, columns);
     for (int i = 0; i < columns; i++) {
       StoreValue value = store_column(store, which, i);
+      if (value.type == STORE_NULL) continue;
       push_value(L, &value);
       lua_setfield(L, -2, store_column_name(store, which, i));
     }

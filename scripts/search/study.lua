@@ -75,6 +75,9 @@ local function make_configs(study, names)
       if key == "label" then -- made when asked for: there may be very many
         config.label = M.label(config.params, names)
         return config.label
+      elseif key == "params" then
+        config.params = config.trials[1].params
+        return config.params
       end
     end,
   }
@@ -82,7 +85,7 @@ local function make_configs(study, names)
     local config = by_number[trial.config]
     if not config then
       config = setmetatable({
-        number = trial.config, params = trial.params, seeds = {}, trials = {},
+        number = trial.config, seeds = {}, trials = {},
       }, lazy)
       by_number[trial.config] = config
       configs[#configs + 1] = config
@@ -139,16 +142,26 @@ end
 local FIELDS = { "number", "config", "repeat", "seed", "state", "last", "best", "best_epoch", "reason",
   "message", "line", "signal", "seconds", "attempt" }
 
+-- Parameters are recorded as text, and read when they are asked for: there may be very many trials.
+local Recorded = {
+  __index = function(trial, key)
+    if key == "params" then
+      local params = json.decode(rawget(trial, "params_text"))
+      rawset(trial, "params", params)
+      return params
+    end
+  end,
+}
+
 --- A trial of its row in the store.
 ---@param row table
----@param params table
 ---@return table trial
-function M.trial_of(row, params)
-  local trial = { params = params }
+function M.trial_of(row)
+  local trial = { params_text = row.params }
   for _, key in ipairs(FIELDS) do
     trial[key] = row[key]
   end
-  return trial
+  return setmetatable(trial, Recorded)
 end
 
 --- Make a study of its trials.
@@ -163,6 +176,7 @@ function M.new(given)
       load_epochs(study)
       return rawget(trial, "epochs")
     end
+    return rawget(trial, "params_text") and Recorded.__index(trial, key)
   end
   local failed = 0
   for _, trial in ipairs(study.trials) do
@@ -215,10 +229,9 @@ function M.load(file, name)
     return nil, ("run store '%s' has no study%s; it has %s"):format(file,
       name and (" '%s'"):format(name) or "", #known > 0 and table.concat(known, ", ") or "none")
   end
-  local trials, configs = {}, {}
+  local trials = {}
   for _, row in ipairs(assert(opened:rows("trial_list", found.id))) do
-    configs[row.config] = configs[row.config] or json.decode(row.params)
-    trials[#trials + 1] = M.trial_of(row, configs[row.config])
+    trials[#trials + 1] = M.trial_of(row)
   end
   local script
   for _, row in ipairs(assert(opened:rows("file_list", found.id))) do
@@ -245,28 +258,32 @@ end
 
 -- Better first: complete configurations before those with diverged or failed trials, then by mean,
 -- then by number.
-local function ranked(study)
-  if study.ranking then
-    return study.ranking
-  end
-  local order, key = {}, {}
+local function order_of(study)
+  local select = study.select
   local sign = study.objective.direction == "max" and -1 or 1
-  for i, config in ipairs(study.configs) do
-    local mean = config[study.select].mean
-    order[i] = config
-    key[config] = mean == mean and sign * mean or math.huge
+  local function key(config)
+    local mean = config[select].mean
+    return mean == mean and sign * mean or math.huge
   end
-  table.sort(order, function(a, b)
+  return function(a, b)
     local whole_a, whole_b = a.n == #a.trials, b.n == #b.trials
     if whole_a ~= whole_b then
       return whole_a
-    elseif key[a] ~= key[b] then
-      return key[a] < key[b]
+    end
+    local x, y = key(a), key(b)
+    if x ~= y then
+      return x < y
     end
     return a.number < b.number
-  end)
-  study.ranking = order
-  return order
+  end
+end
+
+local function ranked(study)
+  if not study.ranking then
+    study.ranking = table.move(study.configs, 1, #study.configs, 1, {})
+    table.sort(study.ranking, order_of(study))
+  end
+  return study.ranking
 end
 
 --- The configuration with the best mean over its seeds. One with a diverged or failed trial is taken
@@ -274,7 +291,10 @@ end
 ---@return {config: integer, params: table, label: string, trials: integer[], n: integer, mean: number,
 --- std: number}? best nil when no trial finished
 function Study:best()
-  local config = ranked(self)[1]
+  local before, config = order_of(self), self.configs[1]
+  for _, other in ipairs(self.configs) do
+    config = before(other, config) and other or config
+  end
   if not config or config.n == 0 then
     return nil
   end

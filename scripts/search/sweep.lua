@@ -170,7 +170,7 @@ local function make_plan(asked, words)
   local problem = { space = space, seed = asked.seed, constraint = asked.constraint, label = label }
   local sampler = samplers.make(asked.sampler, problem)
   local files, script = record.files(asked.run)
-  local configs = {}
+  local configs, recorded = {}, {} -- parameters; trials the store had
   return {
     name = asked.name, objective = asked.objective, goal = objectives.parse(asked.objective),
     select = asked.select, space_text = json.encode(space:describe()), sampler = sampler.name,
@@ -180,13 +180,14 @@ local function make_plan(asked, words)
     data = data_of(asked.data), engine = engine_facts(),
     store = asked.store or ("results/%s.db"):format(asked.name),
     workers = asked.workers or proc.cores(), total = total_of(asked, sampler),
-    arguments = table.concat(words, " "), command = resume_command(words), configs = configs,
+    arguments = table.concat(words, " "), command = resume_command(words), recorded = recorded,
     -- Seeds are shared by all configurations, so that they can be compared in pairs.
     seed_of = function(part)
       return random.below(asked.seed, "trial", part, 1 << 31)
     end,
     params_of = function(config)
-      configs[config] = configs[config] or sampler.ask(config)
+      local known = recorded[config]
+      configs[config] = configs[config] or known and known.params or sampler.ask(config)
       return configs[config]
     end,
   }
@@ -199,8 +200,8 @@ local function known_trials(rows, plan)
     if row.number <= plan.total then
       local trial = {}
       if row.state ~= "running" and not (plan.retry and row.state == "failed") then
-        plan.configs[row.config] = plan.configs[row.config] or json.decode(row.params)
-        trial = studies.trial_of(row, plan.configs[row.config])
+        trial = studies.trial_of(row)
+        plan.recorded[row.config] = plan.recorded[row.config] or trial
       end
       trial.id = row.id
       trials[row.number] = trial
