@@ -83,7 +83,7 @@ local SPEC = {
   best_weights = { type = "boolean", help = "end with the weights of the best epoch; default with early_stopping" },
   callback = { type = "callable", help = "called as (row, history) after each epoch; \"stop\" ends training" },
   trial = { type = "any", help = "of a sweep: gets every epoch's row" },
-  threads = { type = "integer", min = 1, max = 64, default = 1, help = "of this training" },
+  threads = { type = "integer", min = 1, max = 64, help = "of this training; default the trial's, or 1" },
   verbose = { type = "boolean", default = false, help = "print a line an epoch" },
   off = { type = "integer", min = 0, default = 0, help = "switch optimisations of the plan off (bits)" },
 }
@@ -155,7 +155,7 @@ local function prepare_model(run, dtype)
   local book = model.book
   run.grads = tensors.zeros(book.flat:shape(), book.dtype)
   run.optim = core.optim(run.optimizer, book.params, book.flat, run.grads)
-  run.pool = pool_of(o.threads)
+  run.pool = pool_of(o.threads or (o.trial and o.trial.threads) or 1)
 end
 
 local function new_run(model, set, given)
