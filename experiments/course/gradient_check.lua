@@ -1,6 +1,5 @@
--- Is the gradient right? A slope can also be measured: move a weight by a little and see how the cost
--- changes. nn.gradcheck does this for a model; here it is also done by hand, for formulas of one's
--- own, once with a mistake planted.
+-- Is the gradient right? A slope can also be measured: move a weight a little and see how the cost
+-- changes. nn.gradcheck does so for a model; for formulas of one's own, once wrong, it is done by hand.
 --
 --   nnrun experiments/course/gradient_check.lua
 local data, nn, report, tensor = require "data", require "nn", require "report", require "tensor"
@@ -18,11 +17,9 @@ local function cost(w)
   local p = x:matmul(w):sigmoid()
   return -(y * p:log() + (1 - y) * (1 - p):log()):mean():item()
 end
-
 local function gradient(w)
   return x:matmul(x:matmul(w):sigmoid() - y, { trans_a = true }) / #set
 end
-
 local function wrong_gradient(w)
   return x:matmul(x:matmul(w):sigmoid() + y, { trans_a = true }) / #set -- the sign of y is wrong
 end
@@ -42,23 +39,22 @@ end
 local function difference(a, b)
   return ((a - b):norm() / (a:norm() + b:norm())):item()
 end
-
 local w = tensor.new({ { 0.5 }, { -0.25 } }, "float64")
 print(("right formula: difference %.3e"):format(difference(gradient(w), measured(w, 1e-5))))
 print(("wrong formula: difference %.3e"):format(difference(wrong_gradient(w), measured(w, 1e-5))))
 
 -- How small should h be? Too large is inexact, too small drowns in rounding.
-local right, wrong = { name = "right formula", x = {}, y = {} }, { name = "wrong formula", x = {}, y = {} }
+local right, wrong, steps = {}, {}, {}
 for power = 0, -12, -1 do
-  for _, series in ipairs { right, wrong } do
-    local analytic = series == right and gradient(w) or wrong_gradient(w)
-    table.insert(series.x, 10.0 ^ power)
-    table.insert(series.y, difference(analytic, measured(w, 10.0 ^ power)))
-  end
+  local h = 10.0 ^ power
+  table.insert(steps, h)
+  table.insert(right, difference(gradient(w), measured(w, h)))
+  table.insert(wrong, difference(wrong_gradient(w), measured(w, h)))
 end
 report.plot {
   title = "Gradient check: difference and step", file = "results/gradient_check", terminal = true,
-  series = { right, wrong }, log_x = true, log_y = true,
+  log_x = true, log_y = true,
+  series = { { name = "right formula", x = steps, y = right }, { name = "wrong formula", x = steps, y = wrong } },
   x = { label = "step h (units of the weight)" }, y = { label = "relative difference (fraction)" },
 }
 print("curve: results/gradient_check.png and .svg")
