@@ -16,7 +16,8 @@ local function split_type(text)
       depth = depth - 1
     elseif c == " " and depth <= 0 then
       local before, after = text:sub(i - 1, i - 1), text:match("^%s*([|:])", i)
-      if before ~= ":" and before ~= "|" and not after then
+      local results = before == "," and text:find("^fun%(")
+      if before ~= ":" and before ~= "|" and not after and not results then
         break
       end
     end
@@ -216,10 +217,32 @@ getmetatable(UNKNOWN).__index = function() return UNKNOWN end
 getmetatable(UNKNOWN).__call = function() return UNKNOWN end
 getmetatable(UNKNOWN).__concat = function() return "" end
 
+-- What a name means to a specification: a table, number, string or small function written at the
+-- margin of the same file.
+local function definition(source, name)
+  local start = "\nlocal%s+" .. name .. "%s*=%s*"
+  local text = source:match(start .. "(%b{})") or source:match(start .. "(%-?[%d.]+)[^\n]*\n")
+    or source:match(start .. "(%b\"\")[ \t]*\n")
+  local body = not text and source:match("\nlocal function " .. name .. "(%b()\n.-\nend)\n")
+  return text or body and "function" .. body
+end
+
+local function environment(file)
+  local values = { math = math, pairs = pairs, ipairs = ipairs, type = type }
+  local source = "\n" .. file.source .. "\n"
+  return setmetatable(values, { __index = function(_, name)
+    values[name] = UNKNOWN -- should it mention itself
+    local text = definition(source, name)
+    local chunk = text and load("return " .. text, "=options", "t", values)
+    local ok, value = pcall(chunk or error)
+    values[name] = ok and value or UNKNOWN
+    return values[name]
+  end })
+end
+
 -- The rows of a specification written as a table literal, sorted by name.
-local function read_spec(literal)
-  local chunk = literal and load("return " .. literal, "=options", "t",
-    setmetatable({ math = math }, { __index = function() return UNKNOWN end }))
+local function read_spec(literal, file)
+  local chunk = literal and load("return " .. literal, "=options", "t", environment(file))
   local ok, spec = pcall(chunk or error)
   local rows = {}
   for key, row in pairs(ok and type(spec) == "table" and spec or {}) do
@@ -242,7 +265,7 @@ end
 ---@param name string the table's name in the file
 ---@return table[] rows {name=, type=, default=, help=, choices=, required=}
 function M.options(file, name)
-  return read_spec(("\n" .. file.source):match("\nlocal%s+" .. name .. "%s*=%s*(%b{})"))
+  return read_spec(("\n" .. file.source):match("\nlocal%s+" .. name .. "%s*=%s*(%b{})"), file)
 end
 
 -- The text of a function, from its line to the `end` below it.
@@ -276,7 +299,7 @@ local function spec_rows(entry, file)
   end
   local literal = body:match("options[%w_\"%)]*%.check%([%w_]+,%s*(%b{})")
   if literal then
-    return read_spec(literal)
+    return read_spec(literal, file)
   end
   local module, called = body:match("return%s+[%w_.(]-require%(?%s*\"([%w_.]+)\"%)?%.([%w_]+)%(")
   local other = module and M.of_source("=[nnrun]" .. module:gsub("%.", "/") .. ".lua")
@@ -321,7 +344,7 @@ function M.option_rows(entry, file)
     rows[#rows + 1] = shown_row(row)
   end
   for _, param in ipairs(entry.params) do
-    local class = file.classes[param.type]
+    local class = param.name ~= "..." and file.classes[param.type]
     for _, field in ipairs(class and class.fields or {}) do
       rows[#rows + 1] = { name = field.name, type = field.type, text = field.text,
         default = not field.optional and "required" or nil }

@@ -374,7 +374,8 @@ function nn.init.zeros() end
 
 --- A new kind of layer, written in Lua.
 ---
---- `local Residual = nn.layer("Residual", { init = function(self, size) ... end, forward = function(self, x) ... end })`
+--- `local Residual = nn.layer("Residual", { init = function(self, size) ... end,
+--- forward = function(self, x) ... end })`
 --- makes a constructor: `Residual(64)` calls init, and the layer's forward runs when the model is
 --- built. Ops, operators and other layers work on x; `self:param(name, shape, initializer)` is a
 --- parameter. What forward does is traced once and as fast as a layer of the engine.
@@ -436,8 +437,8 @@ function nn.metrics.better(name) end
 
 --- Count which class is taken for which.
 ---@param predicted any tensor of scores (N, C), or logits (N, 1)
----@param target any tensor of labels (N)
----@param given? { threshold: number?, classes: string[]? } threshold 0; names of the classes
+---@param target any tensor of labels (N), or a data set
+---@param given? { threshold: number?, classes: string[]? } threshold 0; names of the classes, default those of the data set
 ---@return ConfusionMatrix
 function nn.metrics.confusion_matrix(predicted, target, given) end
 

@@ -18,7 +18,7 @@ M.SUMMARIES = {
 }
 
 -- What every layer of the engine takes beside its own options.
-local LAYER_EXTRAS = {
+M.LAYER_EXTRAS = {
   { name = "activation", type = "string | function", text = 'applied to the output: "relu", "tanh", ...' },
   { name = "<parameter>_init", type = "Initializer | string | table",
     text = 'starting values, e.g. weight_init = "he_normal"' },
@@ -71,8 +71,9 @@ local TYPES = {
 ---What a row takes.
 ---@param row table
 ---@param title string of its table
+---@param own? boolean leave out what all rows of the table take
 ---@return table[] items {name=, type=, default = text, text=} each
-function M.items(row, title)
+function M.items(row, title, own)
   local items = {}
   for _, item in ipairs(row.hypers or row.args or row.options or {}) do
     local default = item.default
@@ -86,8 +87,8 @@ function M.items(row, title)
       default = default ~= nil and tostring(default) or nil,
     }
   end
-  if title == "layer" then
-    table.move(LAYER_EXTRAS, 1, #LAYER_EXTRAS, #items + 1, items)
+  if title == "layer" and not own then
+    table.move(M.LAYER_EXTRAS, 1, #M.LAYER_EXTRAS, #items + 1, items)
   end
   return items
 end

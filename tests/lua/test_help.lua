@@ -113,6 +113,28 @@ end
     testing.equal(docs.option_rows(source.entries[2], source)[1].default, "false")
     testing.equal(docs.option_rows(source.entries[3], source), {})
   end,
+  ["options are read through names the specification mentions"] = function()
+    local source = docs.parse [[
+local ROWS = 400
+local SEED = { type = "integer", default = 0 }
+local function number(default, help)
+  return { type = "number", default = default, help = help }
+end
+local LIST = {
+  n = { type = "integer", default = ROWS }, seed = SEED, noise = number(0.2, "spread"),
+  other = elsewhere.row(1),
+}
+--- One.
+---@options LIST
+function M.one(given)
+end
+]]
+    testing.equal(docs.option_rows(source.entries[1], source), {
+      { name = "n", type = "integer", default = "400", text = "" },
+      { name = "noise", type = "number", default = "0.2", text = "spread" },
+      { name = "seed", type = "integer", default = "0", text = "" },
+    })
+  end,
   ["options are found through a module the function calls"] = function()
     testing.contains(help.text "report.sweep", "top: integer = 5")
   end,

@@ -74,7 +74,8 @@ end
 
 local function returns_text(entry)
   for i, item in ipairs(entry.returns) do
-    add("%s %s %s\n", i == 1 and "Returns" or "and", code(item.type), (item.text or ""))
+    local text = (item.text or "") ~= "" and ": " .. item.text or ""
+    add("%s %s%s\n", i == 1 and "Returns" or "and", code(item.type), text)
   end
 end
 
@@ -89,13 +90,16 @@ end
 local function row_section(row, title, name, level)
   add("%s `%s`\n", ("#"):rep(level), engine.signature(row, title, name))
   add("%s\n", row.help or "")
-  list_items("Options:", engine.items(row, title))
+  list_items("Options:", engine.items(row, title, true))
 end
 
 local function module_section(module_name, list)
   local file = docs.of_source("=[nnrun]" .. module_name .. ".lua")
   add("## %s\n", module_name)
   prose(file and file.head or "")
+  if module_name == "nn" then
+    list_items("Every layer takes these options beside its own:", engine.LAYER_EXTRAS)
+  end
   for _, item in ipairs(list) do
     local inside = item.name:sub(1, #module_name + 1) == module_name .. "."
     local entry, source = names.entry_of(item.name, item.value)
