@@ -72,9 +72,9 @@ static bool fast_value(double *out, const char *text, size_t length) {
 
 double cell_value(const char *text, size_t length, locale_t c_locale) {
   double value;
+  if (fast_value(&value, text, length)) return value;
   if (is_true(text, length)) return 1;
   if (is_false(text, length)) return 0;
-  if (fast_value(&value, text, length)) return value;
   char copy[NUMBER_SIZE];
   if (length >= sizeof copy) return 0; /* cell_classify calls those text */
   memcpy(copy, text, length);

@@ -8,6 +8,7 @@
 #include "data/scan.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,8 @@ typedef struct CsvReader {
   int columns, room;
   Scan start; /* at the first row */
   TextSet *sets;
+  const char *const *missing;
+  bool missing_first[UCHAR_MAX + 1]; /* bytes that such a word begins with */
   locale_t locale;
   const char *name;
   Err *err;
@@ -53,11 +56,9 @@ static Status out_of_memory(const CsvReader *reader) {
 
 static bool is_missing(const CsvReader *reader, const ScanCell *cell) {
   if (cell->length == 0) return true;
-  const char *const *words = reader->options->missing;
-  if (!words) words = csv_missing_default;
-  for (; *words; words++)
-    if (cell->text[0] == **words && strlen(*words) == cell->length &&
-        memcmp(*words, cell->text, cell->length) == 0)
+  if (!reader->missing_first[(unsigned char)cell->text[0]]) return false;
+  for (const char *const *words = reader->missing; *words; words++)
+    if (strlen(*words) == cell->length && memcmp(*words, cell->text, cell->length) == 0)
       return true;
   return false;
 }
@@ -410,6 +411,9 @@ Status csv_parse(Table *out, const void *bytes, size_t size, const CsvOptions *o
   TRY(scan_begin(&reader.start, bytes, size, reader.options->skip, name, err));
   reader.locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
   if (!reader.locale) return out_of_memory(&reader);
+  reader.missing = reader.options->missing ? reader.options->missing : csv_missing_default;
+  for (const char *const *words = reader.missing; *words; words++)
+    reader.missing_first[(unsigned char)**words] = true;
   if (reader.options->separator)
     reader.start.separator = reader.options->separator;
   else
