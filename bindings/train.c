@@ -226,8 +226,8 @@ static StepData check_step_data(lua_State *L, int index) {
 }
 
 /* step:run{ data, order, first, batches, repeated, optim, lr or rates, clip_norm, clip_value, seed,
- * output, losses } -> { loss, metrics = {}, steps, last_loss, diverged, message or segment }: loss and
- * metrics are sums over rows */
+ * output, losses } -> { loss, metrics = {}, steps, last_loss, diverged, message or segment }: loss
+ * and metrics are sums over rows */
 static int step_run_(lua_State *L) {
   enum { CHECK_MS = 50 };
   Step *step = ((StepBox *)luaL_checkudata(L, 1, STEP_TYPE))->step;

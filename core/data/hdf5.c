@@ -66,6 +66,7 @@ typedef struct Reader {
   Err *err;
 } Reader;
 
+/* Long only as expanded. NOLINTNEXTLINE(readability-function-size) */
 static Status load_symbols(Hdf5 *api, void *library, Err *err) {
   static const struct {
     const char *name;

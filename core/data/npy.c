@@ -181,7 +181,7 @@ static Status from_fortran(Tensor *out, Err *err) {
     memcpy((char *)result.data + (size_t)to * width, (char *)reversed.data + (size_t)from * width,
            width);
     for (int axis = ndim - 1; axis >= 0; axis--) {
-      from += stride[axis];
+      from += stride[axis]; /* NOLINT(clang-analyzer-core.uninitialized.Assign): axis < ndim */
       if (++index[axis] < result.shape.dims[axis]) break;
       from -= stride[axis] * index[axis];
       index[axis] = 0;

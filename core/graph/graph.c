@@ -305,7 +305,7 @@ Status graph_gradient(Graph *graph, Ref loss, const Ref *wrt, int count, Ref *gr
                    shape_text(&graph->nodes[loss]->shape, text));
   int nodes = loss + 1;
   bool *wanted = calloc((size_t)nodes, sizeof *wanted);
-  Ref *adjoint = malloc((size_t)nodes * sizeof *adjoint);
+  Ref *adjoint = calloc((size_t)nodes, sizeof *adjoint);
   if (!wanted || !adjoint) {
     free(wanted);
     free(adjoint);

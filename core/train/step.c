@@ -27,7 +27,7 @@ static Status make_plan(Step *step, const StepSpec *spec, const PlanOptions *opt
   PlanOutput *outputs = calloc((size_t)count, sizeof *outputs);
   Ref *refs = calloc((size_t)count * 2, sizeof *refs), *grads = refs + count;
   Status status = outputs && refs ? NN_OK : err_set(err, NN_NO_MEMORY, "no memory for a step");
-  for (int i = 0; i < spec->param_count; i++) refs[i] = spec->params[i].ref;
+  for (int i = 0; status == NN_OK && i < spec->param_count; i++) refs[i] = spec->params[i].ref;
   if (status == NN_OK && spec->param_count)
     status = graph_gradient(step->graph, spec->loss, refs, spec->param_count, grads, err);
   if (status == NN_OK) {
@@ -206,8 +206,7 @@ Status step_run(Step *step, const StepData *data, const StepUpdate *update, doub
     OpRun run = {update->seed, update->optim ? (uint64_t)optim_steps(update->optim) : 0};
     plan_run(step->plan, &run);
     double loss = scalar(step, 0);
-    if (!isfinite(loss) && update->optim)
-      return explain_loss(step, &run, result, err);
+    if (!isfinite(loss) && update->optim) return explain_loss(step, &run, result, err);
     result->loss += loss * rows;
     if (data->losses) data->losses[i] = loss;
     result->last_loss = loss;

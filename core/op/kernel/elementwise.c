@@ -1,6 +1,6 @@
 /* Loops of the elementwise rows of ops.def, and the runner of elementwise programs. */
-#include "base/kernel.h"
 #include "op/elementwise.h"
+#include "base/kernel.h"
 
 #include <string.h>
 
@@ -142,8 +142,8 @@ static void fill_constant(real *to, const EwOperand *operand, int64_t count) {
   }
 }
 
-static const real *operand_block(const EwProgram *program, const EwOperand *operand, real *registers,
-                                 int64_t first, int64_t count) {
+static const real *operand_block(const EwProgram *program, const EwOperand *operand,
+                                 real *registers, int64_t first, int64_t count) {
   if (operand->mode == EW_FULL) return (const real *)operand->data + first;
   real *to = registers + operand->reg * EW_BLOCK;
   if (operand->mode == EW_SCALAR) return to;
@@ -167,8 +167,7 @@ void K(ew_run)(const EwProgram *program, int part, int parts) {
   const real *operands[EW_MAX_OPERANDS];
   for (int i = 0; i < program->operands; i++) {
     const EwOperand *operand = &program->operand[i];
-    if (operand->mode == EW_SCALAR ||
-        (operand->mode == EW_PERIODIC && operand->period <= EW_BLOCK))
+    if (operand->mode == EW_SCALAR || (operand->mode == EW_PERIODIC && operand->period <= EW_BLOCK))
       fill_constant(registers + operand->reg * EW_BLOCK, operand, end - begin);
   }
   for (int64_t first = begin; first < end; first += EW_BLOCK) {

@@ -6,7 +6,8 @@
 #define ELEMENTWISE2(...)
 #define ELEMENTWISE3(...)
 /* An alias (reshape) has no kernel. */
-#define OP(name, inputs, optionals, flags, ...) void K(run_##name)(const OpCall *call, int part, int parts);
+#define OP(name, inputs, optionals, flags, ...)                                                    \
+  void K(run_##name)(const OpCall *call, int part, int parts);
 #include "op/ops.def"
 
 extern const OpKernel K(op_kernels)[OP_COUNT];
