@@ -52,18 +52,18 @@ Ref *binding_check_nodes(lua_State *L, int index, const Graph *graph, int *count
   return refs;
 }
 
-void binding_set_place(lua_State *L, Graph *graph, const char *layer) {
+void binding_set_place(lua_State *L, Graph *graph, const char *layer, const char *place) {
   Err err;
   char where[LUA_IDSIZE + 32];
-  if (graph_set_place(graph, layer, binding_where(L, where, sizeof where), &err) != NN_OK)
-    binding_raise(L, &err);
+  if (!place) place = binding_where(L, where, sizeof where);
+  if (graph_set_place(graph, layer, place, &err) != NN_OK) binding_raise(L, &err);
 }
 
 /* ---- functions and methods ---- */
 
 static int graph_new_(lua_State *L) {
   Err err;
-  GraphBox *box = lua_newuserdatauv(L, sizeof *box, 1);
+  GraphBox *box = lua_newuserdatauv(L, sizeof *box, 2);
   box->graph = NULL;
   luaL_setmetatable(L, GRAPH_TYPE);
   if (graph_new(&box->graph, &err) != NN_OK) return binding_raise(L, &err);
@@ -96,13 +96,17 @@ static int graph_param_(lua_State *L) {
   return 1;
 }
 
-/* graph:layer(name or nil): nodes made from now on belong to it; returns nothing. */
+/* graph:layer(name or nil, place): nodes made from now on belong to it, and to this line of the
+ * script
+ * ("file:line"; nil: wherever the script is when it makes them). Returns nothing. */
 static int graph_layer_(lua_State *L) {
   Err err;
   Graph *graph = binding_check_graph(L, 1);
   if (graph_set_place(graph, luaL_optstring(L, 2, NULL), NULL, &err) != NN_OK)
     return binding_raise(L, &err);
-  lua_pushvalue(L, 2);
+  lua_settop(L, 3);
+  luaL_optstring(L, 3, NULL);
+  lua_setiuservalue(L, 1, 2);
   lua_setiuservalue(L, 1, 1);
   return 0;
 }

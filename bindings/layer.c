@@ -66,7 +66,8 @@ static int layer_params_(lua_State *L) {
   return 1;
 }
 
-/* forward(name, options, input node, {parameter nodes}, training, stream, layer label) -> node */
+/* forward(name, options, input node, {parameter nodes}, training, stream, layer label, its
+ * line) -> node */
 static int layer_forward_(lua_State *L) {
   LayerCall call = {.layer = check_layer(L, 1)};
   Attrs options;
@@ -81,7 +82,7 @@ static int layer_forward_(lua_State *L) {
   for (int i = 0; i < count && i < LAYER_MAX_PARAMS; i++) call.params[i] = params[i];
   call.training = lua_toboolean(L, 5);
   call.stream = luaL_checkinteger(L, 6);
-  binding_set_place(L, in->graph, luaL_optstring(L, 7, NULL));
+  binding_set_place(L, in->graph, luaL_optstring(L, 7, NULL), luaL_optstring(L, 8, NULL));
   Err err;
   Ref out;
   if (layer_forward(&call, &out, &err) != NN_OK) return binding_raise(L, &err);

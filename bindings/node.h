@@ -5,7 +5,8 @@
 #include "binding.h"
 #include "graph/graph.h"
 
-/* Userdata "nnrun.graph": the graph, and in its user value 1 what must live as long. */
+/* Userdata "nnrun.graph"; user value 1 is the name of the current layer, 2 the line that made it.
+ */
 typedef struct GraphBox {
   Graph *graph;
 } GraphBox;
@@ -27,8 +28,8 @@ void binding_push_graph_of(lua_State *L, int index);
 /* The refs of a list of nodes at `index`, all of `graph`; the array is a new userdata on the stack.
  */
 Ref *binding_check_nodes(lua_State *L, int index, const Graph *graph, int *count);
-/* Tell the graph where in the script we are, for its messages. */
-void binding_set_place(lua_State *L, Graph *graph, const char *layer);
+/* Tell the graph where in the script we are, for its messages; `place` NULL: find out. */
+void binding_set_place(lua_State *L, Graph *graph, const char *layer, const char *place);
 
 int luaopen_core_tensor(lua_State *L);
 int luaopen_core_graph(lua_State *L);

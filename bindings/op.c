@@ -84,8 +84,9 @@ static int trace(lua_State *L, const Operands *operands, const Attrs *attrs) {
   Err err;
   Ref refs[OP_MAX_INPUTS], out;
   lua_getiuservalue(L, operands->graph_index, 1);
-  binding_set_place(L, operands->graph, lua_tostring(L, -1));
-  lua_pop(L, 1);
+  lua_getiuservalue(L, operands->graph_index, 2);
+  binding_set_place(L, operands->graph, lua_tostring(L, -2), lua_tostring(L, -1));
+  lua_pop(L, 2);
   operand_refs(L, operands, operands->graph, refs);
   if (graph_op(operands->graph, &out, operands->op, refs, operands->count, attrs, &err) != NN_OK)
     return binding_raise(L, &err);

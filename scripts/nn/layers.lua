@@ -127,12 +127,12 @@ end
 local function apply(layer, x, ...)
   local current = trace.current(layer.kind)
   local name = name_of(current.book, layer)
-  local parent = current.layer
-  current.layer = name
-  current.graph:layer(name)
+  local parent, parent_place = current.layer, current.place
+  current.layer, current.place = name, layer.place
+  current.graph:layer(name, layer.place)
   local y = layer:forward(x, ...)
-  current.layer = parent
-  current.graph:layer(parent)
+  current.layer, current.place = parent, parent_place
+  current.graph:layer(parent, parent_place)
   if not graphs.is_node(y) then
     options.fail("%s: forward must return a value of the graph, not %s", name, options.show(y))
   end
@@ -213,10 +213,26 @@ local function activation_of(value, where)
     near and (" (did you mean '%s'?)"):format(near) or "; there are " .. table.concat(known, ", "))
 end
 
-local function forward_row(self, x)
-  local current = trace.current(self.kind)
-  local nodes = {}
-  for i, spec in ipairs(core.params(self.kind, self.options, x:shape())) do
+-- Starting values are known to be misspelt when the parameters are known.
+local function check_inits(self, specs)
+  local known = {}
+  for i, spec in ipairs(specs) do
+    known[i] = spec.name .. "_init"
+    known[known[i]] = true
+  end
+  for _, key in ipairs(options.keys(self.extra)) do
+    if key:find("_init$") and not known[key] then
+      local near = options.nearest(key, known)
+      options.fail("nn.%s: unknown option '%s'%s", self.kind, key,
+        near and (" (did you mean '%s'?)"):format(near) or "")
+    end
+  end
+end
+
+local function emit_row(self, current, x)
+  local specs, nodes = core.params(self.kind, self.options, x:shape()), {}
+  check_inits(self, specs)
+  for i, spec in ipairs(specs) do
     nodes[i] = param_value(current, self, spec, self.extra[spec.name .. "_init"])
   end
   local book = current.book
@@ -224,8 +240,17 @@ local function forward_row(self, x)
     book.stream_count = (book.stream_count or 0) + 1
     book.streams[self] = book.stream_count
   end
-  local y = core.forward(self.kind, self.options, x, nodes, current.training, book.streams[self],
-    current.layer)
+  return core.forward(self.kind, self.options, x, nodes, current.training, book.streams[self], current.layer,
+    self.place)
+end
+
+-- A layer meets its input long after it was written: messages say where that was.
+local function forward_row(self, x)
+  local current = trace.current(self.kind)
+  local ok, y = pcall(emit_row, self, current, x)
+  if not ok then
+    error(type(y) == "string" and ("%s (layer %s, %s)"):format(y, current.layer, self.place) or y, 0)
+  end
   return self.activation and self.activation(y) or y
 end
 
@@ -241,6 +266,7 @@ for _, row in ipairs(rows) do
       kind = row.name, options = next(named) and named or nil, extra = extra, name = extra.name,
       lr_scale = extra.lr_scale,
       activation = activation_of(extra.activation, "nn." .. row.name), forward = forward_row,
+      place = options.where(),
     }, Layer)
   end
 end

@@ -189,7 +189,12 @@ end
 ---@param dtype string
 ---@return userdata
 function M.target_of(loss, y, out, dtype)
-  if loss.target == "labels" or loss.target == "any" and y:dtype() == "int64" then
+  if loss.target == "column" and y:dtype() == "int64" then
+    local ok, message = core_data.check_labels(y, 2)
+    if not ok then
+      options.fail("%s: loss %s knows two classes only", message, loss.name)
+    end
+  elseif loss.target == "labels" or loss.target == "any" and y:dtype() == "int64" then
     if y:dtype() ~= "int64" then
       options.fail("loss %s: needs int64 class labels, not %s targets", loss.name, y:dtype())
     end
