@@ -33,6 +33,27 @@ function search_Study:text() end
 ---@return {config: integer, label: string, params: table, epoch: integer[], mean: number[], std: number[], n: integer[]}[]
 function search_Study:curves(metric) end
 
+--- What a sweep's `run` is given: one configuration to train, from one seed.
+---@class search.Trial
+---@field params table<string, any> by name; those of a choice's branch stand beside the others
+---@field seed integer of this repeat; the same for all configurations
+---@field number integer counts the sweep's trials from 1
+---@field config integer counts its configurations from 1
+---@field ["repeat"] integer counts the seeds of a configuration from 1
+---@field threads integer what the sweep's `threads` says
+local search_Trial = {}
+
+--- Record metrics of one epoch (or step); fit does it with `trial = trial`. Returns "stop" when the
+--- trial should end early.
+---@param epoch integer counts up; a repeated epoch adds to or replaces what was recorded
+---@param metrics table<string, number> values that are not numbers are left out
+---@return string? verdict
+function search_Trial:report(epoch, metrics) end
+
+--- Note that training diverged: for loops of one's own, whose history nobody returns.
+---@param message string where, e.g. "diverged at step 812 in linear_2"
+function search_Trial:diverged(message) end
+
 local search = {}
 
 --- true or false.
@@ -41,7 +62,8 @@ function search.bool() end
 
 --- One of several values, without an order. `search.choice { "relu", "tanh" }` lists values (strings,
 --- numbers, booleans, tables of these); `search.choice { sgd = { momentum = ... }, adam = {} }` names
---- branches that carry parameters of their own.
+--- branches that carry parameters of their own: `params.momentum` is there when sgd was chosen, beside
+--- `params.optimizer == "sgd"`, and nil otherwise.
 ---@param values table
 ---@return table domain
 function search.choice(values) end
@@ -86,13 +108,14 @@ function search.space(given, where) end
 --- Train many models side by side, record all of it, and return what came out.
 ---
 --- Every configuration of the space (or `trials` of them) is run on the same `seeds` seeds by worker
---- processes; `run(trial)` trains one model from `trial.params` and `trial.seed` and returns its
---- history (what fit returns), a number, or a table of metrics. Results do not depend on the number
+--- processes; `run(trial)` (see search.Trial) trains one model from `trial.params` and returns its
+--- history (what fit returns), a number, or a table of metrics. With `trial = trial` fit takes seed
+--- and threads from the trial and reports every epoch. Results do not depend on the number
 --- of workers. The same command again continues where it stopped. A trial that crashes is recorded
 --- as failed with its message, and the others go on. On the command line of the script: -j N,
 --- --trials N, --seed N, --seeds N, --set space.lr=0.01, --store FILE, --fresh, --help, ...
 --- Ends the program with status 130 when interrupted. Errors begin with the script's line.
----@param given table name, objective, space, run; sampler, trials, seeds (1), seed (1), constraint, select ("best"), workers (all cores), threads (1), timeout (seconds), store, data, quiet, table
+---@param given table
 ---@return search.Study study
 function search.sweep(given) end
 

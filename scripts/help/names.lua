@@ -176,6 +176,9 @@ end
 
 local function mentions(entries, class)
   for _, entry in ipairs(entries) do
+    if entry.text:find("see " .. class, 1, true) then
+      return true
+    end
     for _, item in ipairs(entry.returns) do
       if (" " .. item.type .. " "):find("[^%w_.]" .. class:gsub("%.", "%%.") .. "[^%w_.]") then
         return true
@@ -185,7 +188,7 @@ local function mentions(entries, class)
   return false
 end
 
----The classes people meet: what a public function or a method of such a class returns.
+---The classes people meet: what a public function or a method of such a class returns, or says to see.
 ---@return table[] list {name=, entry=, methods = entries, each with its file, root = module}
 function M.classes()
   local entries = {}

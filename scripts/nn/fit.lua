@@ -379,10 +379,7 @@ end
 --- `loss`: by default cross_entropy for class labels (binary_cross_entropy for a single output), mse for
 --- numbers. See help(nn.loss), help(nn.schedule), help(nn.metrics).
 ---@param set table a data set
----@param given? table loss, optimizer (Adam), schedule, epochs (10), batch_size (64, or "full"), shuffle
---- (true), drop_last (false), validation, metrics, seed (0), dtype, clip_norm, clip_value, l1 (0), l2 (0),
---- early_stopping (patience or { metric, patience, min_delta, mode }), best_weights, callback, trial,
---- threads (1), verbose (false), off (0)
+---@param given? table
 ---@return History
 ---@options SPEC
 function Layer:fit(set, given)

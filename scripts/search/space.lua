@@ -172,7 +172,8 @@ end
 
 --- One of several values, without an order. `search.choice { "relu", "tanh" }` lists values (strings,
 --- numbers, booleans, tables of these); `search.choice { sgd = { momentum = ... }, adam = {} }` names
---- branches that carry parameters of their own.
+--- branches that carry parameters of their own: `params.momentum` is there when sgd was chosen, beside
+--- `params.optimizer == "sgd"`, and nil otherwise.
 ---@param values table
 ---@return table domain
 function M.choice(values)

@@ -289,14 +289,14 @@ end
 --- Train many models side by side, record all of it, and return what came out.
 ---
 --- Every configuration of the space (or `trials` of them) is run on the same `seeds` seeds by worker
---- processes; `run(trial)` trains one model from `trial.params` and `trial.seed` and returns its
---- history (what fit returns), a number, or a table of metrics. Results do not depend on the number
+--- processes; `run(trial)` (see search.Trial) trains one model from `trial.params` and returns its
+--- history (what fit returns), a number, or a table of metrics. With `trial = trial` fit takes seed
+--- and threads from the trial and reports every epoch. Results do not depend on the number
 --- of workers. The same command again continues where it stopped. A trial that crashes is recorded
 --- as failed with its message, and the others go on. On the command line of the script: -j N,
 --- --trials N, --seed N, --seeds N, --set space.lr=0.01, --store FILE, --fresh, --help, ...
 --- Ends the program with status 130 when interrupted. Errors begin with the script's line.
----@param given table name, objective, space, run; sampler, trials, seeds (1), seed (1), constraint,
---- select ("best"), workers (all cores), threads (1), timeout (seconds), store, data, quiet, table
+---@param given table
 ---@return search.Study study
 ---@options SPEC
 function M.sweep(given)

@@ -9,6 +9,14 @@ local proc = require "core.proc"
 
 local M = {}
 
+--- What a sweep's `run` is given: one configuration to train, from one seed.
+---@class search.Trial
+---@field params table<string, any> by name; those of a choice's branch stand beside the others
+---@field seed integer of this repeat; the same for all configurations
+---@field number integer counts the sweep's trials from 1
+---@field config integer counts its configurations from 1
+---@field ["repeat"] integer counts the seeds of a configuration from 1
+---@field threads integer what the sweep's `threads` says
 local Trial = { __name = "search.trial" }
 Trial.__index = Trial
 
@@ -29,7 +37,8 @@ local function script_line()
   end
 end
 
---- Record metrics of one epoch (or step). Returns "stop" when the trial should end early.
+--- Record metrics of one epoch (or step); fit does it with `trial = trial`. Returns "stop" when the
+--- trial should end early.
 ---@param epoch integer counts up; a repeated epoch adds to or replaces what was recorded
 ---@param metrics table<string, number> values that are not numbers are left out
 ---@return string? verdict
@@ -53,6 +62,7 @@ function Trial:report(epoch, metrics)
 end
 
 --- Send the rows that have not been sent.
+---@private
 function Trial:send()
   if self.sent < #self.rows then
     local rows = table.move(self.rows, self.sent + 1, #self.rows, 1, {})
