@@ -105,7 +105,8 @@ static void choose_blocks(Plan *plan) {
     }
     if (row == 0 || row * (size_t)plan->batch < WORTH || 2 * shared > CACHE) return;
     plan->block_rows = CACHE / (int64_t)row;
-    if (plan->block_rows >= 16) plan->block_rows &= ~(int64_t)15;
+    /* kernels take four rows together, or more */
+    plan->block_rows &= ~(int64_t)(plan->block_rows >= 16 ? 15 : 3);
     if (plan->block_rows < 4) plan->block_rows = 4;
   }
   if (plan->block_rows >= plan->batch) plan->block_rows = 0;
