@@ -102,18 +102,52 @@ function Layer:weights()
   return weights
 end
 
---- Set weights by name; all of the model's must be there, with their shapes.
+local function shape_text(shape)
+  return "(" .. table.concat(shape, ", ") .. ")"
+end
+
+-- Why weights do not fit a model, or nil and them as tensors by name.
+local function fit_weights(model, weights)
+  local ready, known = {}, {}
+  for i, param in ipairs(model:parameters()) do
+    local given, name, tensor = weights[param.name], param.name, param.tensor
+    if given == nil then
+      return ("'%s' is missing"):format(name)
+    end
+    ready[name], known[i] = tensors.new(given, tensor:dtype()), name
+    if shape_text(ready[name]:shape()) ~= shape_text(tensor:shape()) then
+      return ("'%s' has shape %s; the model's is %s"):format(name, shape_text(ready[name]:shape()),
+        shape_text(tensor:shape()))
+    end
+  end
+  for _, name in ipairs(options.keys(weights)) do
+    if not ready[name] then
+      local near = options.nearest(name, known)
+      return ("the model has no '%s'%s"):format(name, near and (" (did you mean '%s'?)"):format(near) or "")
+    end
+  end
+  return nil, ready
+end
+
+local function copy_weights(model, ready)
+  for _, param in ipairs(model:parameters()) do
+    param.tensor:copy(ready[param.name])
+  end
+  return model
+end
+
+--- Set weights by name; all of the model's must be there, with their shapes, and no others.
 ---@param weights table<string, any> tensors, or tables of numbers
 ---@return Layer self
 function Layer:set_weights(weights)
-  for _, param in ipairs(self:parameters()) do
-    local given = weights[param.name]
-    if given == nil then
-      options.fail("set_weights: '%s' is missing", param.name)
-    end
-    param.tensor:copy(tensors.new(given, param.tensor:dtype()))
+  if type(weights) ~= "table" then
+    options.fail("set_weights: expected a table by name, as model:weights() gives, got %s", options.show(weights))
   end
-  return self
+  local problem, ready = fit_weights(self, weights)
+  if problem then
+    options.fail("set_weights: %s", problem)
+  end
+  return copy_weights(self, ready)
 end
 
 --- Write the weights to a `.npz` file, by name.
@@ -126,14 +160,18 @@ end
 
 --- Read weights that `save` wrote. The model must have been built.
 ---@param path string
----@return Layer? self nil and a message when the file cannot be read
+---@return Layer? self nil and a message when the file cannot be read or holds other weights
 ---@return string? message
 function Layer:load(path)
   local weights, message = core_data.read_npz(path)
   if not weights then
     return nil, message
   end
-  return self:set_weights(weights)
+  local problem, ready = fit_weights(self, weights)
+  if problem then
+    return nil, ("%s: %s"):format(path, problem)
+  end
+  return copy_weights(self, ready)
 end
 
 -- ---- steps ----
