@@ -22,11 +22,14 @@ bool gemm_blas_run(const GemmPiece *piece, DType dtype);
 bool gemm_blas_wanted(const Gemm *gemm, Isa isa);
 
 /* gemm_run: one part of a product. gemm_vector: n = 1 or m = 1. gemm_narrow: n <= 4.
- * gemm_tiled: any shape. The last three need k > 0; only gemm_tiled calls the epilogue itself. */
+ * gemm_thin: those that gemm_is_thin picks. gemm_tiled: any shape. All but the first need k > 0;
+ * gemm_vector and gemm_narrow leave the epilogue to the caller. */
 #define GEMM_KERNELS(name, type, isa)                                                              \
   void gemm_run_##type##_##isa(const Gemm *gemm, int part, int parts);                             \
   void gemm_vector_##type##_##isa(const Gemm *gemm);                                               \
   void gemm_narrow_##type##_##isa(const Gemm *gemm);                                               \
+  bool gemm_is_thin_##type##_##isa(const Gemm *gemm);                                              \
+  void gemm_thin_##type##_##isa(const GemmPiece *piece);                                           \
   void gemm_tiled_##type##_##isa(const GemmPiece *piece);
 KERNEL_COPIES(GEMM_KERNELS, )
 #undef GEMM_KERNELS

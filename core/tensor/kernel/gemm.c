@@ -231,7 +231,10 @@ void K(gemm_run)(const Gemm *gemm, int part, int parts) {
   if (g->m <= 0 || g->n <= 0) return;
   if (gemm_blas_wanted(gemm, ISA_PASTE(ISA)) && gemm_blas_run(&piece, REAL_DTYPE)) return;
   if (g->k > 0 && g->n > 4 && g->m > 1) {
-    K(gemm_tiled)(&piece);
+    if (K(gemm_is_thin)(g))
+      K(gemm_thin)(&piece);
+    else
+      K(gemm_tiled)(&piece);
     return;
   }
   if (g->k <= 0)

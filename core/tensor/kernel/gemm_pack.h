@@ -4,57 +4,48 @@
 
 #include "gemm_vec.h"
 
-typedef int32_t Mask32 __attribute__((vector_size(VEC_BYTES)));
-typedef int64_t Mask64 __attribute__((vector_size(VEC_BYTES)));
-
 /* Transpose VL x VL elements. Shuffles within the
  * 128-bit lanes first: only the last step, if there are two lanes, crosses them. */
 INLINE void transpose_square(Vec x[VL]) {
   Vec y[VL];
-#if defined(REAL_F64)
-#if VEC_BYTES == 32
-  const Mask64 low = {0, 4, 2, 6}, high = {1, 5, 3, 7};
-  const Mask64 first = {0, 1, 4, 5}, second = {2, 3, 6, 7};
+#if defined(REAL_F64) && VEC_BYTES == 32
   UNROLL for (int i = 0; i < 4; i += 2) {
-    y[i] = __builtin_shuffle(x[i], x[i + 1], low);
-    y[i + 1] = __builtin_shuffle(x[i], x[i + 1], high);
+    y[i] = SHUFFLE(x[i], x[i + 1], 0, 4, 2, 6);
+    y[i + 1] = SHUFFLE(x[i], x[i + 1], 1, 5, 3, 7);
   }
   UNROLL for (int i = 0; i < 2; i++) {
-    x[i] = __builtin_shuffle(y[i], y[i + 2], first);
-    x[i + 2] = __builtin_shuffle(y[i], y[i + 2], second);
+    x[i] = SHUFFLE(y[i], y[i + 2], 0, 1, 4, 5);
+    x[i + 2] = SHUFFLE(y[i], y[i + 2], 2, 3, 6, 7);
   }
-#else
-  const Mask64 low = {0, 2}, high = {1, 3};
-  y[0] = __builtin_shuffle(x[0], x[1], low);
-  y[1] = __builtin_shuffle(x[0], x[1], high);
+#elif defined(REAL_F64)
+  y[0] = SHUFFLE(x[0], x[1], 0, 2);
+  y[1] = SHUFFLE(x[0], x[1], 1, 3);
   x[0] = y[0], x[1] = y[1];
-#endif
-#else
-#if VEC_BYTES == 32
-  const Mask32 low = {0, 8, 1, 9, 4, 12, 5, 13}, high = {2, 10, 3, 11, 6, 14, 7, 15};
-  const Mask32 low2 = {0, 1, 8, 9, 4, 5, 12, 13}, high2 = {2, 3, 10, 11, 6, 7, 14, 15};
-  const Mask32 first = {0, 1, 2, 3, 8, 9, 10, 11}, second = {4, 5, 6, 7, 12, 13, 14, 15};
-#else
-  const Mask32 low = {0, 4, 1, 5}, high = {2, 6, 3, 7};
-  const Mask32 low2 = {0, 1, 4, 5}, high2 = {2, 3, 6, 7};
-#endif
-  UNROLL for (int i = 0; i < VL; i += 2) {
-    y[i] = __builtin_shuffle(x[i], x[i + 1], low);
-    y[i + 1] = __builtin_shuffle(x[i], x[i + 1], high);
+#elif VEC_BYTES == 32
+  UNROLL for (int i = 0; i < 8; i += 2) {
+    y[i] = SHUFFLE(x[i], x[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    y[i + 1] = SHUFFLE(x[i], x[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
   }
-  UNROLL for (int i = 0; i < VL; i += 4) {
-    x[i] = __builtin_shuffle(y[i], y[i + 2], low2);
-    x[i + 1] = __builtin_shuffle(y[i], y[i + 2], high2);
-    x[i + 2] = __builtin_shuffle(y[i + 1], y[i + 3], low2);
-    x[i + 3] = __builtin_shuffle(y[i + 1], y[i + 3], high2);
+  UNROLL for (int i = 0; i < 8; i += 4) {
+    x[i] = SHUFFLE(y[i], y[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+    x[i + 1] = SHUFFLE(y[i], y[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    x[i + 2] = SHUFFLE(y[i + 1], y[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+    x[i + 3] = SHUFFLE(y[i + 1], y[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
   }
-#if VEC_BYTES == 32
   UNROLL for (int i = 0; i < 4; i++) {
-    y[i] = __builtin_shuffle(x[i], x[i + 4], first);
-    y[i + 4] = __builtin_shuffle(x[i], x[i + 4], second);
+    y[i] = SHUFFLE(x[i], x[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    y[i + 4] = SHUFFLE(x[i], x[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
   }
   UNROLL for (int i = 0; i < 8; i++) x[i] = y[i];
-#endif
+#else
+  UNROLL for (int i = 0; i < 4; i += 2) {
+    y[i] = SHUFFLE(x[i], x[i + 1], 0, 4, 1, 5);
+    y[i + 1] = SHUFFLE(x[i], x[i + 1], 2, 6, 3, 7);
+  }
+  x[0] = SHUFFLE(y[0], y[2], 0, 1, 4, 5);
+  x[1] = SHUFFLE(y[0], y[2], 2, 3, 6, 7);
+  x[2] = SHUFFLE(y[1], y[3], 0, 1, 4, 5);
+  x[3] = SHUFFLE(y[1], y[3], 2, 3, 6, 7);
 #endif
 }
 

@@ -27,6 +27,9 @@ INLINE void vec_store(real *p, Vec v) { *(Vec *)p = v; }
 #define VEC4_LOAD(p) (*(const Vec4 *)(p))
 #define VEC4_STORE(p, v) (*(Vec4 *)(p) = (v))
 
+/* Elements of two vectors by number, those of the second after those of the first. */
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+
 /* Copy 0 <= count < limit <= 8 elements in at most three moves. */
 INLINE void tail_copy(real *to, const real *from, int64_t count, const int limit) {
   if (limit > 4 && count & 4) {
