@@ -113,6 +113,11 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIBRARY)
 	$(call say,CC  )
 	$(Q)$(CC) $(FLAGS) -MMD -MP $< -o $@ $(LIBRARY) $(LDFLAGS) -fsanitize=fuzzer $(LIBS)
 
+$(BUILD)/bench/%: tests/bench/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,CC  )
+	$(Q)$(CC) $(FLAGS) -MMD -MP $< -o $@ $(LIBRARY) $(LDFLAGS) $(LIBS)
+
 # Objects are made anew when the flags change, the library when a source comes or goes.
 $(BUILD)/flags: FORCE | libraries
 	@mkdir -p $(@D)
