@@ -31,15 +31,21 @@ static bool bias_like(const Plan *plan, Ref ref, Ref product) {
          value->node->dtype == plan->values[product].node->dtype;
 }
 
+/* Can the only reader of a product's value be computed with it? It must be an elementwise value of
+ * the same shape (an expansion may stand between the two), wanted at the same time. */
+static bool foldable(const Plan *plan, Ref reader, Ref product) {
+  if (reader == REF_NONE) return false;
+  const Value *value = &plan->values[reader], *made = &plan->values[product];
+  return value_elementwise(value) && value->node->slot < 0 && value->phase == made->phase &&
+         shape_equal(&value->node->shape, &made->node->shape);
+}
+
 /* Fold add(product, bias) and then a one-operand activation into the product's call. */
 static void fold_product(Plan *plan, PlanCall *call, Ref product) {
   call->bias = call->activation = REF_NONE;
   if (!on(plan, PLAN_NO_FOLD)) return;
-  const Shape *shape = &plan->values[product].node->shape;
   Ref last = product, reader = only_reader(plan, product);
-  if (reader != REF_NONE && plan->values[reader].node->op == OP_add &&
-      plan->values[reader].node->slot < 0 &&
-      shape_equal(&plan->values[reader].node->shape, shape)) {
+  if (foldable(plan, reader, product) && plan->values[reader].node->op == OP_add) {
     const Ref *in = plan->values[reader].in;
     Ref other = in[0] == product ? in[1] : in[0];
     if (other != product && bias_like(plan, other, product)) {
@@ -50,8 +56,7 @@ static void fold_product(Plan *plan, PlanCall *call, Ref product) {
       reader = only_reader(plan, last);
     }
   }
-  if (reader != REF_NONE && value_elementwise(&plan->values[reader]) &&
-      plan->values[reader].node->slot < 0 && plan->values[reader].inputs == 1) {
+  if (foldable(plan, reader, product) && plan->values[reader].inputs == 1) {
     call->activation = reader;
     plan->values[reader].owner = product;
     plan->folded++;

@@ -97,6 +97,8 @@ static Ref taken_by_kernel(const Plan *plan, int index, const Value *result) {
   const Value *value = &plan->values[plan->calls[index].out];
   if (plan->calls[index].kind != CALL_KERNEL || !op_info(value->node->op)->in_place)
     return REF_NONE;
+  /* folded into a product, which reads its bias after it has written */
+  if (value->owner != plan->calls[index].out) return REF_NONE;
   Ref root = plan->values[value->in[0]].root;
   for (int i = 1; i < value->inputs; i++)
     if (value->in[i] != REF_NONE && plan->values[value->in[i]].root == root) return REF_NONE;

@@ -50,8 +50,10 @@ static void mark_needed(Plan *plan) {
   }
 }
 
-/* Does the op repeat something along the batch? Then its rows, too, can be made block by block. */
+/* Does the op repeat something along the batch? Then its rows, too, can be made block by block.
+ * Other ops of values that are no batch may happen to make as many rows; those differ. */
 static bool repeats_rows(const OpShape *call, int64_t batch) {
+  if (call->op != OP_expand && !op_info(call->op)->elementwise) return false;
   if (call->out.ndim == 0 || call->out.dims[0] != batch) return false;
   for (int i = 0; i < call->inputs; i++)
     if (call->shape[i] && call->shape[i]->ndim == call->out.ndim && call->shape[i]->dims[0] != 1)

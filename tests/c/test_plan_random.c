@@ -1,0 +1,435 @@
+/* Random graphs give the same values and gradients whichever optimisations of the plan are on, in
+ * blocks of any size, and on several threads; and the gradients agree with differences.
+ *
+ * Each seed makes a graph of a few smooth ops over batches, parameters and labels, wants some of
+ * its values (some twice, some at a place of the caller's), and runs it under many options. A
+ * failure names the seed; NNRUN_SEED=n runs that one alone. */
+#include "test.h"
+
+#include "base/rng.h"
+#include "graph/plan.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEEDS = 4000, MAX_INPUTS = 3, MAX_PARAMS = 6, MAX_OUTPUTS = 24, TABLE = 5 };
+enum {
+  ALL_OFF = PLAN_NO_FOLD | PLAN_NO_FUSION | PLAN_NO_IN_PLACE | PLAN_NO_REUSE | PLAN_NO_BLOCKS
+};
+static const OpRun RUN = {.seed = 11, .step = 4};
+
+typedef struct Case {
+  uint64_t seed, drawn;
+  Rng rng;
+  Graph *graph;
+  int64_t batch;
+  Tensor input[MAX_INPUTS], param[MAX_PARAMS];
+  Ref input_ref[MAX_INPUTS], param_ref[MAX_PARAMS], labels, loss;
+  int inputs, params, values; /* values: nodes before the gradient's */
+  PlanOutput outputs[MAX_OUTPUTS];
+  int output_count,
+      grad_of[MAX_PARAMS]; /* index of the output with a parameter's gradient, or -1 */
+} Case;
+
+static void must(const Case *c, Status status, const Err *err) {
+  if (status != NN_OK) fail_msg("seed %llu: %s", (unsigned long long)c->seed, err->message);
+}
+
+static int64_t pick(Case *c, int64_t bound) {
+  return (int64_t)rng_below(&c->rng, c->drawn++, (uint64_t)bound);
+}
+
+static bool chance(Case *c, int percent) { return pick(c, 100) < percent; }
+
+/* ---- making a graph ---- */
+
+static int64_t pick_size(Case *c) {
+  static const int64_t sizes[] = {1, 2, 3, 5, 17};
+  int64_t i = pick(c, 6);
+  return i < 5 ? sizes[i] : c->batch > 64 ? 4 : c->batch;
+}
+
+static Tensor random_tensor(Case *c, DType dtype, const Shape *shape) {
+  Err err;
+  Tensor tensor;
+  must(c, tensor_new(&tensor, dtype, shape, &err), &err);
+  for (int64_t i = 0; i < tensor_count(&tensor); i++)
+    tensor_set(&tensor, i,
+               dtype == DTYPE_I64 ? (double)pick(c, TABLE)
+                                  : 0.7 * rng_normal(&c->rng, 1000000 + c->drawn++));
+  return tensor;
+}
+
+static void add_input(Case *c, DType dtype, Shape shape, bool batched) {
+  Err err;
+  int i = c->inputs++;
+  c->input[i] = random_tensor(c, dtype, &shape);
+  must(c, graph_input(c->graph, &c->input_ref[i], dtype, &shape, batched, "x", &err), &err);
+}
+
+static void add_param(Case *c, Shape shape) {
+  Err err;
+  int i = c->params++;
+  c->param[i] = random_tensor(c, DTYPE_F64, &shape);
+  must(c, graph_param(c->graph, &c->param_ref[i], &c->param[i], "w", &err), &err);
+}
+
+/* Any value; the later ones are likelier. */
+static Ref any_value(Case *c) {
+  int count = graph_count(c->graph);
+  if (chance(c, 60)) return (Ref)(count - 1 - pick(c, count < 4 ? count : 4));
+  return (Ref)pick(c, count);
+}
+
+static const Shape *shape_of(const Case *c, Ref ref) { return &graph_node(c->graph, ref)->shape; }
+
+/* Add an op if its operands fit; what does not is another graph. */
+static Ref try_op(Case *c, OpId op, Ref a, Ref b, const Attrs *attrs) {
+  Err err;
+  Ref out, in[2] = {a, b};
+  if (shape_count(shape_of(c, a)) > 200000) return REF_NONE;
+  return graph_op(c->graph, &out, op, in, op_info(op)->arity - op_info(op)->optional, attrs,
+                  &err) == NN_OK
+             ? out
+             : REF_NONE;
+}
+
+static Attrs list_attrs(OpId op, Shape shape) {
+  Attrs attrs;
+  op_attr_defaults(op, &attrs);
+  attrs.at[0].count = shape.ndim;
+  memcpy(attrs.at[0].list, shape.dims, sizeof shape.dims);
+  return attrs;
+}
+
+static Ref add_product(Case *c) {
+  Attrs attrs;
+  op_attr_defaults(OP_matmul, &attrs);
+  attrs.at[0].number = chance(c, 25);
+  attrs.at[1].number = chance(c, 50);
+  Ref out = REF_NONE;
+  for (int tries = 0; tries < 20 && out == REF_NONE; tries++)
+    out = try_op(c, OP_matmul, any_value(c), any_value(c), &attrs);
+  if (out == REF_NONE || shape_of(c, out)->ndim == 0) return out;
+  Ref other = chance(c, 50) ? c->param_ref[pick(c, c->params)] : any_value(c);
+  Ref sum =
+      chance(c, 50) ? try_op(c, OP_add, out, other, NULL) : try_op(c, OP_add, other, out, NULL);
+  return sum == REF_NONE ? out : sum;
+}
+
+static void add_reshape(Case *c) {
+  Ref from = any_value(c);
+  Shape shape = *shape_of(c, from), to = {0};
+  int axis = shape.ndim ? (int)pick(c, shape.ndim + 1) : 0;
+  if (chance(c, 40) && shape.ndim < MAX_DIMS) { /* a new axis of size 1 */
+    to = shape;
+    memmove(to.dims + axis + 1, to.dims + axis, (size_t)(shape.ndim - axis) * sizeof *to.dims);
+    to.dims[axis] = 1;
+    to.ndim++;
+  } else { /* all axes from `axis` on as one */
+    to.ndim = axis;
+    memcpy(to.dims, shape.dims, (size_t)axis * sizeof *to.dims);
+    to.dims[to.ndim++] = 1;
+    for (int i = axis; i < shape.ndim; i++) to.dims[axis] *= shape.dims[i];
+  }
+  Attrs attrs = list_attrs(OP_reshape, to);
+  try_op(c, OP_reshape, from, REF_NONE, &attrs);
+}
+
+static Ref add_expand(Case *c) {
+  Ref from = any_value(c);
+  Shape shape = *shape_of(c, from), to = shape;
+  for (int i = 0; i < shape.ndim; i++)
+    if (shape.dims[i] == 1 && chance(c, 70)) to.dims[i] = chance(c, 50) ? c->batch : pick_size(c);
+  if (shape.ndim < 3 && chance(c, 50)) {
+    memmove(to.dims + 1, to.dims, (size_t)shape.ndim * sizeof *to.dims);
+    to.dims[0] = chance(c, 60) ? c->batch : pick_size(c);
+    to.ndim++;
+  }
+  if (shape_count(&to) > 100000) return REF_NONE;
+  Attrs attrs = list_attrs(OP_expand, to);
+  return try_op(c, OP_expand, from, REF_NONE, &attrs);
+}
+
+static void add_reduction(Case *c) {
+  static const OpId ops[] = {OP_sum, OP_mean, OP_mean, OP_variance, OP_argmax};
+  OpId op = ops[pick(c, 5)];
+  Ref from = op == OP_argmax ? c->param_ref[pick(c, c->params)] : any_value(c);
+  int ndim = shape_of(c, from)->ndim;
+  Attrs attrs;
+  op_attr_defaults(op, &attrs);
+  if (op == OP_argmax) {
+    attrs.at[0].number = ndim ? (double)pick(c, ndim) : 0;
+  } else {
+    if (chance(c, 80))
+      for (attrs.at[0].count = 0; attrs.at[0].count < ndim && chance(c, 60);)
+        attrs.at[0].list[attrs.at[0].count++] = pick(c, ndim);
+    attrs.at[1].number = chance(c, 40);
+  }
+  try_op(c, op, from, REF_NONE, &attrs);
+}
+
+static void add_along_axis(Case *c) {
+  static const OpId ops[] = {OP_softmax, OP_log_softmax, OP_slice, OP_pad, OP_concat};
+  OpId op = ops[pick(c, 5)];
+  Ref from = any_value(c);
+  const Shape *shape = shape_of(c, from);
+  if (shape->ndim == 0) return;
+  int axis = (int)pick(c, shape->ndim);
+  Attrs attrs;
+  op_attr_defaults(op, &attrs);
+  attrs.at[0].number = axis;
+  if (op == OP_slice)
+    attrs.at[2].number = (double)pick(c, shape->dims[axis] ? shape->dims[axis] : 1);
+  if (op == OP_pad)
+    attrs.at[1].number = (double)pick(c, 2), attrs.at[2].number = (double)pick(c, 3);
+  try_op(c, op, from, op == OP_concat ? (chance(c, 50) ? from : any_value(c)) : REF_NONE, &attrs);
+}
+
+static void add_node(Case *c) {
+  static const OpId unary[] = {OP_tanh, OP_sigmoid, OP_sin, OP_neg, OP_softplus, OP_gelu, OP_silu};
+  static const OpId binary[] = {OP_add, OP_mul, OP_sub, OP_squared_error};
+  int64_t kind = pick(c, 100);
+  Ref a = any_value(c), b = any_value(c), made;
+  Attrs attrs;
+  if (kind < 20) {
+    try_op(c, unary[pick(c, 7)], a, REF_NONE, NULL);
+  } else if (kind < 45) {
+    for (int tries = 0; tries < 10; tries++, b = any_value(c))
+      if (try_op(c, binary[pick(c, 4)], a, chance(c, 15) ? a : b, NULL) != REF_NONE) break;
+  } else if (kind < 60) {
+    made = add_product(c);
+    if (made != REF_NONE && chance(c, 70)) try_op(c, OP_tanh, made, REF_NONE, NULL);
+  } else if (kind < 70) {
+    add_reshape(c);
+  } else if (kind < 78) {
+    made = add_expand(c);
+    if (made != REF_NONE && chance(c, 50)) try_op(c, OP_tanh, made, REF_NONE, NULL);
+  } else if (kind < 86) {
+    add_reduction(c);
+  } else if (kind < 94) {
+    add_along_axis(c);
+  } else if (kind < 96) {
+    op_attr_defaults(OP_dropout, &attrs);
+    attrs.at[0].number = 0.3;
+    try_op(c, OP_dropout, a, REF_NONE, &attrs);
+  } else if (kind < 98) {
+    try_op(c, OP_take, c->param_ref[0], c->labels, NULL);
+  } else {
+    for (int tries = 0; tries < 10; tries++)
+      if (try_op(c, OP_softmax_cross_entropy, any_value(c), c->labels, NULL) != REF_NONE) break;
+  }
+}
+
+static bool is_real(const Case *c, Ref ref) {
+  return graph_node(c->graph, ref)->dtype != DTYPE_I64;
+}
+
+/* The sum of some values' means, which no op can make large. */
+static void add_loss(Case *c) {
+  int terms = 1 + (int)pick(c, 3);
+  c->loss = REF_NONE;
+  for (int tries = 0; tries < 50 && terms > 0; tries++) {
+    Ref ref = any_value(c);
+    if (!is_real(c, ref)) continue;
+    ref = try_op(c, OP_tanh, ref, REF_NONE, NULL);
+    if (ref != REF_NONE) ref = try_op(c, OP_mean, ref, REF_NONE, NULL);
+    if (ref == REF_NONE) continue;
+    c->loss = c->loss == REF_NONE ? ref : try_op(c, OP_add, c->loss, ref, NULL);
+    terms--;
+  }
+}
+
+/* The loss, all gradients, and a few of the other values. */
+static void choose_outputs(Case *c) {
+  Err err;
+  Ref grads[MAX_PARAMS];
+  c->values = graph_count(c->graph);
+  must(c, graph_gradient(c->graph, c->loss, c->param_ref, c->params, grads, &err), &err);
+  c->outputs[c->output_count++].ref = c->loss;
+  for (int i = 0; i < c->params; i++) {
+    c->grad_of[i] = grads[i] == REF_NONE ? -1 : c->output_count;
+    if (grads[i] != REF_NONE) c->outputs[c->output_count++].ref = grads[i];
+  }
+  for (int i = (int)pick(c, 6); i > 0; i--)
+    c->outputs[c->output_count++].ref = (Ref)pick(c, graph_count(c->graph));
+  if (!chance(c, 30)) return;
+  Ref again = c->outputs[pick(c, c->output_count)].ref;
+  c->outputs[c->output_count++].ref = again;
+}
+
+static void case_make(Case *c, uint64_t seed) {
+  static const int64_t batches[] = {1, 2, 3, 4, 5, 16, 17, 37};
+  Err err;
+  *c = (Case){.seed = seed, .rng = rng_make(seed, RNG_USER, 77)};
+  must(c, graph_new(&c->graph, &err), &err);
+  c->batch = seed % 40 == 0 ? 1500 : batches[pick(c, 8)];
+  add_input(c, DTYPE_F64, (Shape){2, {c->batch, pick_size(c)}}, true);
+  add_input(c, DTYPE_I64, (Shape){1, {c->batch}}, true);
+  c->labels = c->input_ref[1];
+  Shape other = {.ndim = 1 + (int)pick(c, 2), .dims = {pick_size(c), pick_size(c)}};
+  if (chance(c, 50)) add_input(c, DTYPE_F64, other, chance(c, 50) && other.dims[0] == c->batch);
+  add_param(c, (Shape){2, {TABLE, pick_size(c)}});
+  add_param(c, (Shape){2, {pick_size(c), c->input[0].shape.dims[1]}});
+  add_param(c, (Shape){1, {c->param[1].shape.dims[0]}});
+  add_param(c, (Shape){(int)pick(c, 4), {pick_size(c), pick_size(c), pick_size(c)}});
+  Ref constant;
+  must(c, graph_constant(c->graph, &constant, DTYPE_F64, 0.5, &err), &err);
+  for (int i = 4 + (int)pick(c, 14); i > 0; i--) add_node(c);
+  add_loss(c);
+  choose_outputs(c);
+}
+
+static void case_free(Case *c) {
+  graph_free(c->graph);
+  for (int i = 0; i < c->inputs; i++) tensor_release(&c->input[i]);
+  for (int i = 0; i < c->params; i++) tensor_release(&c->param[i]);
+}
+
+/* ---- running it ---- */
+
+typedef struct Results {
+  double *at[MAX_OUTPUTS];
+} Results;
+
+static void results_free(const Case *c, Results *results) {
+  for (int i = 0; i < c->output_count; i++) free(results->at[i]);
+}
+
+static double element(DType dtype, const void *data, int64_t i) {
+  return dtype == DTYPE_I64 ? (double)((const int64_t *)data)[i] : ((const double *)data)[i];
+}
+
+/* All outputs under some options; those with a bit in `placed` go to memory of ours. */
+static int64_t run_case(const Case *c, const PlanOptions *options, unsigned placed,
+                        Results *results) {
+  Err err;
+  PlanOutput outputs[MAX_OUTPUTS];
+  Plan *plan;
+  for (int i = 0; i < c->output_count; i++) {
+    size_t bytes = (size_t)shape_count(shape_of(c, c->outputs[i].ref)) * sizeof(double);
+    outputs[i] = c->outputs[i];
+    if (placed & 1u << i) outputs[i].dest = malloc(bytes + TENSOR_PAD);
+  }
+  must(c, plan_new(&plan, c->graph, outputs, c->output_count, options, &err), &err);
+  Tensor wrong[MAX_INPUTS];
+  for (int i = 0; i < c->inputs; i++) { /* first on other rows, from elsewhere */
+    must(c, tensor_new(&wrong[i], c->input[i].dtype, &c->input[i].shape, &err), &err);
+    plan_bind(plan, c->input_ref[i], wrong[i].data);
+  }
+  plan_run(plan, &(OpRun){0});
+  for (int i = 0; i < c->inputs; i++) {
+    plan_bind(plan, c->input_ref[i], c->input[i].data);
+    tensor_release(&wrong[i]);
+  }
+  plan_run(plan, &RUN);
+  for (int i = 0; i < c->output_count; i++) {
+    const Node *node = graph_node(c->graph, outputs[i].ref);
+    int64_t count = shape_count(&node->shape);
+    results->at[i] = malloc(((size_t)count + 1) * sizeof(double));
+    for (int64_t k = 0; k < count; k++)
+      results->at[i][k] = element(node->dtype, plan_output(plan, i), k);
+  }
+  int64_t block_rows = plan_info(plan).block_rows;
+  plan_free(plan);
+  for (int i = 0; i < c->output_count; i++) free(outputs[i].dest);
+  return block_rows;
+}
+
+static void compare(const Case *c, const PlanOptions *options, const Results *plain,
+                    const Results *other) {
+  char text[160];
+  for (int i = 0; i < c->output_count; i++) {
+    Ref ref = c->outputs[i].ref;
+    int64_t count = shape_count(shape_of(c, ref));
+    for (int64_t k = 0; k < count; k++) {
+      double a = plain->at[i][k], b = other->at[i][k];
+      bool same = isfinite(a) ? fabs(a - b) <= 1e-8 * fmax(1, fabs(a)) : isnan(a) == isnan(b);
+      if (!same)
+        fail_msg("seed %llu: output %d, %s (node %d), element %lld: %.17g, but with off %u, blocks "
+                 "of %lld, %d threads %.17g",
+                 (unsigned long long)c->seed, i, graph_node_text(c->graph, ref, text, sizeof text),
+                 ref, (long long)k, a, options->off, (long long)options->block_rows,
+                 pool_threads(options->pool), b);
+    }
+  }
+}
+
+/* Along a random direction, the gradients give the slope of the loss. */
+static void check_slope(Case *c, const Results *plain) {
+  enum { STEP_COUNT = 2 };
+  const double h = 1e-6;
+  double slope = 0, loss[STEP_COUNT];
+  PlanOptions options = {.isa = isa_best(), .off = ALL_OFF};
+  uint64_t first = c->drawn;
+  for (int side = 0; side < STEP_COUNT; side++) {
+    Results moved;
+    for (int pass = 0; pass < 2; pass++) { /* there, and back */
+      c->drawn = first;
+      for (int i = 0; i < c->params; i++)
+        for (int64_t k = 0; k < tensor_count(&c->param[i]); k++) {
+          double d = rng_normal(&c->rng, 2000000 + c->drawn++), *at = c->param[i].data;
+          at[k] += (side == pass ? h : -h) * d;
+          if (side == 0 && pass == 0 && c->grad_of[i] >= 0)
+            slope += d * plain->at[c->grad_of[i]][k];
+        }
+      if (pass == 1) break;
+      run_case(c, &options, 0, &moved);
+      loss[side] = moved.at[0][0];
+      results_free(c, &moved);
+    }
+  }
+  double measured = (loss[0] - loss[1]) / (2 * h);
+  if (fabs(measured - slope) > 1e-4 * fmax(1, fabs(slope)))
+    fail_msg("seed %llu: the gradients say %.9g, differences %.9g", (unsigned long long)c->seed,
+             slope, measured);
+}
+
+static int check_seed(uint64_t seed, Pool *pool) {
+  Case c;
+  Results plain, other;
+  int blocked = 0;
+  case_make(&c, seed);
+  PlanOptions options = {.isa = isa_best(), .off = ALL_OFF};
+  run_case(&c, &options, 0, &plain);
+  const PlanOptions variants[] = {
+      {.off = 0},
+      {.off = (unsigned)pick(&c, ALL_OFF + 1)},
+      {.block_rows = 1},
+      {.block_rows = 1 + pick(&c, 16), .off = (unsigned)pick(&c, PLAN_NO_BLOCKS)},
+      {.block_rows = 1 + pick(&c, c.batch), .pool = pool},
+      {.pool = pool},
+  };
+  for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+    if (c.batch > 64 && variants[i].block_rows == 1) continue; /* slow, and seen with few rows */
+    options = variants[i];
+    options.isa = isa_best();
+    blocked += run_case(&c, &options, (unsigned)pick(&c, 1 << 16), &other) > 0;
+    compare(&c, &options, &plain, &other);
+    results_free(&c, &other);
+  }
+  if (c.batch <= 64) check_slope(&c, &plain);
+  results_free(&c, &plain);
+  case_free(&c);
+  return blocked;
+}
+
+static void random_graphs_agree_under_all_options(void **state) {
+  (void)state;
+  Err err;
+  Pool *pool;
+  const char *only = getenv("NNRUN_SEED");
+  assert_int_equal(pool_new(&pool, 3, &err), NN_OK);
+  int blocked = 0;
+  for (uint64_t seed = 0; seed < SEEDS; seed++)
+    if (!only || seed == strtoull(only, NULL, 10)) blocked += check_seed(seed, pool);
+  if (!only) assert_true(blocked > SEEDS / 4); /* or the test does not see blocks */
+  pool_free(pool);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs_agree_under_all_options)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
