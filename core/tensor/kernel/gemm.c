@@ -13,7 +13,7 @@
 /* Measured on Zen 3, with caches of 32 KB, 512 KB and 32 MB. */
 enum {
   DEPTH_MAX = sizeof(real) == 4 ? 352 : 256, /* panel and tile of A: 30 KB of the first level */
-  A_ELEMENTS = 192 * 1024 / sizeof(real),    /* block of A: of the second level */
+  A_ELEMENTS = 256 * 1024 / sizeof(real),    /* block of A: of the second level */
   GROUP = 16,                                /* vectors of B copied together: likewise */
   FINISH_ELEMENTS = 64 * 1024 / sizeof(real) /* pieces of C that the epilogue gets, about */
 };
