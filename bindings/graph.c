@@ -21,13 +21,22 @@ NodeBox *binding_check_node(lua_State *L, int index) {
   if (!node)
     binding_raisef(L, "argument %d must be a value of a graph, got %s", index,
                    luaL_typename(L, index));
+  if (!node->box->graph) binding_raisef(L, "the graph was closed");
   return node;
+}
+
+Ref binding_check_ref(lua_State *L, int index, const Graph *graph, const char *what) {
+  NodeBox *node = binding_test_node(L, index);
+  if (!node || node->box->graph != graph)
+    binding_raisef(L, "%s must be a value of this graph, not %s", what,
+                   node ? "of another" : luaL_typename(L, index));
+  return node->ref;
 }
 
 void binding_push_node(lua_State *L, int graph_index, Ref ref) {
   graph_index = lua_absindex(L, graph_index);
   NodeBox *node = lua_newuserdatauv(L, sizeof *node, 1);
-  *node = (NodeBox){((GraphBox *)lua_touserdata(L, graph_index))->graph, ref};
+  *node = (NodeBox){lua_touserdata(L, graph_index), ref};
   luaL_setmetatable(L, NODE_TYPE);
   lua_pushvalue(L, graph_index);
   lua_setiuservalue(L, -2, 1);
@@ -44,7 +53,7 @@ Ref *binding_check_nodes(lua_State *L, int index, const Graph *graph, int *count
   for (int i = 0; i < *count; i++) {
     lua_rawgeti(L, index, i + 1);
     NodeBox *node = luaL_testudata(L, -1, NODE_TYPE);
-    if (!node || node->graph != graph)
+    if (!node || node->box->graph != graph)
       binding_raisef(L, "element %d of the list is no value of this graph", i + 1);
     refs[i] = node->ref;
     lua_pop(L, 1);
@@ -114,7 +123,7 @@ static int graph_layer_(lua_State *L) {
 /* graph:gradcheck(loss, {params}, {[input node] = tensor ...} as two lists, per_param) */
 static int graph_gradcheck_(lua_State *L) {
   Graph *graph = binding_check_graph(L, 1);
-  Ref loss = binding_check_node(L, 2)->ref;
+  Ref loss = binding_check_ref(L, 2, graph, "the loss");
   int count, inputs;
   Ref *wrt = binding_check_nodes(L, 3, graph, &count);
   Ref *refs = binding_check_nodes(L, 4, graph, &inputs);
@@ -122,7 +131,12 @@ static int graph_gradcheck_(lua_State *L) {
   GradCheckInput *bound = lua_newuserdatauv(L, ((size_t)inputs + 1) * sizeof *bound, 0);
   for (int i = 0; i < inputs; i++) {
     lua_rawgeti(L, 5, i + 1);
-    bound[i] = (GradCheckInput){refs[i], binding_check_tensor(L, -1)->data};
+    const Tensor *tensor = binding_check_tensor(L, -1);
+    const Node *node = graph_node(graph, refs[i]);
+    if (node->kind != NODE_INPUT || node->dtype != tensor->dtype ||
+        !shape_equal(&node->shape, &tensor->shape))
+      binding_raisef(L, "input %d and its data differ in shape or type", i + 1);
+    bound[i] = (GradCheckInput){refs[i], tensor->data};
     lua_pop(L, 1);
   }
   GradCheck worst;
@@ -159,7 +173,7 @@ static int graph_size(lua_State *L) {
 
 static const Node *node_of(lua_State *L) {
   NodeBox *box = binding_check_node(L, 1);
-  return graph_node(box->graph, box->ref);
+  return graph_node(box->box->graph, box->ref);
 }
 
 static int node_shape(lua_State *L) {
@@ -184,10 +198,16 @@ static int node_graph(lua_State *L) {
 }
 
 static int node_tostring(lua_State *L) {
-  NodeBox *box = binding_check_node(L, 1);
+  const NodeBox *box = luaL_checkudata(L, 1, NODE_TYPE);
+  const Graph *graph = box->box->graph;
+  if (!graph) {
+    lua_pushliteral(L, "value (of a closed graph)");
+    return 1;
+  }
   char text[200], shape[SHAPE_TEXT_SIZE];
-  lua_pushfstring(L, "value %s %s %s", graph_node_text(box->graph, box->ref, text, sizeof text),
-                  dtype_name(node_of(L)->dtype), shape_text(&node_of(L)->shape, shape));
+  const Node *node = graph_node(graph, box->ref);
+  lua_pushfstring(L, "value %s %s %s", graph_node_text(graph, box->ref, text, sizeof text),
+                  dtype_name(node->dtype), shape_text(&node->shape, shape));
   return 1;
 }
 

@@ -11,16 +11,19 @@ typedef struct GraphBox {
   Graph *graph;
 } GraphBox;
 
-/* Userdata "nnrun.node": a value of a graph, whose userdata is user value 1. */
+/* Userdata "nnrun.node": a value of a graph, whose userdata `box` is user value 1. */
 typedef struct NodeBox {
-  Graph *graph;
+  const GraphBox *box; /* its graph is NULL after it was closed */
   Ref ref;
 } NodeBox;
 
 Graph *binding_check_graph(lua_State *L, int index);
 /* NULL when the value is not a node. */
 NodeBox *binding_test_node(lua_State *L, int index);
+/* Also refuses a node whose graph was closed. */
 NodeBox *binding_check_node(lua_State *L, int index);
+/* The ref of the node at `index`, which must be of `graph`; `what` names it in the message. */
+Ref binding_check_ref(lua_State *L, int index, const Graph *graph, const char *what);
 /* Push a node of the graph whose userdata is at `graph_index`. */
 void binding_push_node(lua_State *L, int graph_index, Ref ref);
 /* Push the graph userdata of the node at `index`. */

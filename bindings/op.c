@@ -40,12 +40,12 @@ static void find_operands(lua_State *L, Operands *operands) {
       break;
     }
     operands->count = i;
-    const NodeBox *node = binding_test_node(L, i);
+    const NodeBox *node = binding_test_node(L, i) ? binding_check_node(L, i) : NULL;
     const Tensor *tensor = binding_test_tensor(L, i);
-    DType dtype = node     ? graph_node(node->graph, node->ref)->dtype
+    DType dtype = node     ? graph_node(node->box->graph, node->ref)->dtype
                   : tensor ? tensor->dtype
                            : DTYPE_COUNT;
-    if (node && node_index && node->graph != binding_test_node(L, node_index)->graph)
+    if (node && node_index && node->box != binding_test_node(L, node_index)->box)
       binding_raisef(L, "%s: the operands belong to different graphs", info->name);
     if (node && !node_index) node_index = i;
     if (dtype != DTYPE_COUNT && dtype != DTYPE_I64 && !typed) {

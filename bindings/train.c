@@ -17,8 +17,11 @@ static const char STEP_TYPE[] = "nnrun.step";
 static const char OPTIM_TYPE[] = "nnrun.optim";
 static const char POOL_TYPE[] = "nnrun.pool";
 
+/* What the step points into lives as long as it, whatever becomes of the table it was made from:
+ * the graph is user value 1, the pool 2, the gradients 3. */
 typedef struct StepBox {
   Step *step;
+  const GraphBox *graph;
 } StepBox;
 typedef struct OptimBox {
   Optim *optim;
@@ -54,12 +57,14 @@ static Tensor *tensor_field(lua_State *L, int index, const char *name) {
 
 /* pool(threads) */
 static int train_pool(lua_State *L) {
-  int threads = (int)luaL_checkinteger(L, 1);
+  lua_Integer threads = luaL_checkinteger(L, 1);
+  if (threads < 1 || threads > POOL_MAX_THREADS)
+    binding_raisef(L, "threads must be 1 to %d, not %lld", POOL_MAX_THREADS, (long long)threads);
   PoolBox *box = lua_newuserdatauv(L, sizeof *box, 0);
   box->pool = NULL;
   luaL_setmetatable(L, POOL_TYPE);
   Err err;
-  if (pool_new(&box->pool, threads, &err) != NN_OK) return binding_raise(L, &err);
+  if (pool_new(&box->pool, (int)threads, &err) != NN_OK) return binding_raise(L, &err);
   return 1;
 }
 
@@ -167,21 +172,26 @@ static int train_step(lua_State *L) {
   table_field(L, 1, "inputs");
   spec.inputs = binding_check_nodes(L, lua_gettop(L), graph, &spec.input_count);
   table_field(L, 1, "loss");
-  spec.loss = binding_check_node(L, -1)->ref;
+  spec.loss = binding_check_ref(L, -1, graph, "the loss");
   if (table_field(L, 1, "metrics") != LUA_TNIL)
     spec.metrics = binding_check_nodes(L, lua_gettop(L), graph, &spec.metric_count);
-  if (table_field(L, 1, "output") != LUA_TNIL) spec.output = binding_check_node(L, -1)->ref;
+  if (table_field(L, 1, "output") != LUA_TNIL)
+    spec.output = binding_check_ref(L, -1, graph, "the output");
   spec.params = check_params(L, 1, graph, &spec.param_count);
   PlanOptions options = {.isa = isa_best(),
                          .off = (unsigned)integer_field(L, 1, "off", 0),
                          .block_rows = integer_field(L, 1, "block_rows", 0)};
+  if (options.block_rows < 0) binding_raisef(L, "block_rows must be 0 or more");
+  StepBox *box = lua_newuserdatauv(L, sizeof *box, 3);
+  *box = (StepBox){.graph = lua_touserdata(L, 2)};
+  luaL_setmetatable(L, STEP_TYPE);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, 1);
   if (table_field(L, 1, "pool") != LUA_TNIL)
     options.pool = ((PoolBox *)luaL_checkudata(L, -1, POOL_TYPE))->pool;
-  StepBox *box = lua_newuserdatauv(L, sizeof *box, 1);
-  box->step = NULL;
-  luaL_setmetatable(L, STEP_TYPE);
-  lua_pushvalue(L, 1); /* the graph, the pool and the gradients live as long as the step */
-  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, -2, 2);
+  table_field(L, 1, "grads");
+  lua_setiuservalue(L, -2, 3);
   Err err;
   if (step_new(&box->step, graph, &spec, &options, &err) != NN_OK) return binding_raise(L, &err);
   return 1;
@@ -194,6 +204,12 @@ static int step_gc(lua_State *L) {
   return 0;
 }
 
+static Step *check_step(lua_State *L) {
+  const StepBox *box = luaL_checkudata(L, 1, STEP_TYPE);
+  if (!box->graph->graph) binding_raisef(L, "the graph of this step was closed");
+  return box->step;
+}
+
 static int nothing(lua_State *L) {
   (void)L;
   return 0;
@@ -204,6 +220,10 @@ static StepData check_step_data(lua_State *L, int index) {
                    .batches = integer_field(L, index, "batches", 1),
                    .repeat = integer_field(L, index, "repeated", 1),
                    .output = tensor_field(L, index, "output")};
+  int64_t total = 0;
+  if (data.batches < 0 || data.repeat < 0 ||
+      __builtin_mul_overflow(data.batches, data.repeat, &total))
+    binding_raisef(L, "batches and repeated must be 0 or more");
   table_field(L, index, "data");
   luaL_checktype(L, -1, LUA_TTABLE);
   for (int i = 0; i < STEP_MAX_INPUTS && lua_rawgeti(L, -1, i + 1) != LUA_TNIL; i++) {
@@ -215,10 +235,11 @@ static StepData check_step_data(lua_State *L, int index) {
   if (order) {
     if (order->dtype != DTYPE_I64) binding_raisef(L, "the order must be int64");
     data.order = order->data;
+    data.order_count = tensor_count(order);
   }
   Tensor *losses = tensor_field(L, index, "losses");
   if (losses) {
-    if (losses->dtype != DTYPE_F64 || tensor_count(losses) < data.batches * data.repeat)
+    if (losses->dtype != DTYPE_F64 || tensor_count(losses) < total)
       binding_raisef(L, "the losses need a float64 tensor with room for all steps");
     data.losses = losses->data;
   }
@@ -230,7 +251,7 @@ static StepData check_step_data(lua_State *L, int index) {
  * and metrics are sums over rows */
 static int step_run_(lua_State *L) {
   enum { CHECK_MS = 50 };
-  Step *step = ((StepBox *)luaL_checkudata(L, 1, STEP_TYPE))->step;
+  Step *step = check_step(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   StepData data = check_step_data(L, 2);
   StepUpdate update = {.clip_norm = number_field(L, 2, "clip_norm", 0),
@@ -238,6 +259,8 @@ static int step_run_(lua_State *L) {
                        .lr_all = number_field(L, 2, "lr", 0),
                        .seed = (uint64_t)integer_field(L, 2, "seed", 0)};
   Tensor *rates = tensor_field(L, 2, "rates");
+  if (rates && (rates->dtype != DTYPE_F64 || tensor_count(rates) < data.batches * data.repeat))
+    binding_raisef(L, "the rates need a float64 tensor with one for each step");
   if (rates) update.lr = rates->data;
   if (table_field(L, 2, "optim") != LUA_TNIL) update.optim = check_optim(L, -1);
   StepResult result = {0};
@@ -275,7 +298,7 @@ static int step_run_(lua_State *L) {
 
 /* step:info() -> { calls, programs, folded, bytes, block_rows } */
 static int step_info_(lua_State *L) {
-  PlanInfo info = step_info(((StepBox *)luaL_checkudata(L, 1, STEP_TYPE))->step);
+  PlanInfo info = step_info(check_step(L));
   lua_createtable(L, 0, 5);
   lua_pushinteger(L, info.calls);
   lua_setfield(L, -2, "calls");

@@ -50,6 +50,45 @@ static Status make_plan(Step *step, const StepSpec *spec, const PlanOptions *opt
   return status;
 }
 
+/* Every input has the batch as its first axis. */
+static Status check_inputs(const Graph *graph, const StepSpec *spec, Err *err) {
+  if (spec->input_count < 1 || spec->input_count > STEP_MAX_INPUTS ||
+      spec->metric_count > STEP_MAX_METRICS)
+    return err_set(err, NN_BAD_ARGUMENT, "a step has 1 to %d inputs and at most %d metrics",
+                   STEP_MAX_INPUTS, STEP_MAX_METRICS);
+  int64_t rows = graph_node(graph, spec->inputs[0])->shape.dims[0];
+  for (int i = 0; i < spec->input_count; i++) {
+    const Node *node = graph_node(graph, spec->inputs[i]);
+    char text[SHAPE_TEXT_SIZE];
+    if (node->kind != NODE_INPUT || node->shape.ndim < 1 || node->shape.dims[0] != rows || rows < 1)
+      return err_set(err, NN_SHAPE,
+                     "input %d of a step must be an input of %" PRId64
+                     " rows, at least 1; its shape is %s",
+                     i + 1, rows, shape_text(&node->shape, text));
+  }
+  if (spec->output == REF_NONE) return NN_OK;
+  const Shape *shape = &graph_node(graph, spec->output)->shape;
+  if (shape->ndim < 1 || shape->dims[0] != rows)
+    return err_set(err, NN_SHAPE, "the output of a step must have its %" PRId64 " rows", rows);
+  return NN_OK;
+}
+
+/* Every gradient has its place in the flat vector. */
+static Status check_params(const Graph *graph, const StepSpec *spec, DType dtype, Err *err) {
+  if (!spec->param_count) return NN_OK;
+  if (!spec->grads || spec->grads->dtype != dtype)
+    return err_set(err, NN_DTYPE, "the gradients are %s, the loss is %s",
+                   spec->grads ? dtype_name(spec->grads->dtype) : "missing", dtype_name(dtype));
+  for (int i = 0; i < spec->param_count; i++) {
+    const Node *node = graph_node(graph, spec->params[i].ref);
+    int64_t offset = spec->params[i].offset, room = tensor_count(spec->grads);
+    if (node->kind != NODE_PARAM || node->dtype != dtype || offset < 0 || offset > room ||
+        shape_count(&node->shape) > room - offset)
+      return err_set(err, NN_BAD_ARGUMENT, "parameter %d does not fit the gradients", i + 1);
+  }
+  return NN_OK;
+}
+
 static Status check_spec(const Graph *graph, const StepSpec *spec, Err *err) {
   const Node *loss = graph_node(graph, spec->loss);
   char text[SHAPE_TEXT_SIZE];
@@ -57,20 +96,14 @@ static Status check_spec(const Graph *graph, const StepSpec *spec, Err *err) {
     return err_set(err, NN_SHAPE, "the loss must be one number; its shape is %s",
                    shape_text(&loss->shape, text));
   if (loss->dtype == DTYPE_I64) return err_set(err, NN_DTYPE, "the loss must not be int64");
-  if (spec->input_count < 1 || spec->input_count > STEP_MAX_INPUTS ||
-      spec->metric_count > STEP_MAX_METRICS)
-    return err_set(err, NN_BAD_ARGUMENT, "a step has 1 to %d inputs and at most %d metrics",
-                   STEP_MAX_INPUTS, STEP_MAX_METRICS);
+  TRY(check_inputs(graph, spec, err));
   for (int i = 0; i < spec->metric_count; i++) {
     const Node *metric = graph_node(graph, spec->metrics[i]);
     if (shape_count(&metric->shape) != 1 || metric->dtype != loss->dtype)
       return err_set(err, NN_SHAPE, "metric %d must be one %s number", i + 1,
                      dtype_name(loss->dtype));
   }
-  if (spec->param_count && spec->grads->dtype != loss->dtype)
-    return err_set(err, NN_DTYPE, "the gradients are %s, the loss is %s",
-                   dtype_name(spec->grads->dtype), dtype_name(loss->dtype));
-  return NN_OK;
+  return check_params(graph, spec, loss->dtype, err);
 }
 
 Status step_new(Step **out, Graph *graph, const StepSpec *spec, const PlanOptions *options,
@@ -110,10 +143,32 @@ const Node *step_output(const Step *step) { return graph_node(step->graph, step-
 
 /* ---- binding a batch ---- */
 
+/* The rows that will be read are there, and there is room for those that are kept. */
+static Status check_rows(const Step *step, const StepData *data, int64_t limit, Err *err) {
+  int64_t count, last;
+  if (data->first < 0 || data->batches < 0 ||
+      __builtin_mul_overflow(data->batches, step->rows, &count) ||
+      __builtin_add_overflow(data->first, count, &last) ||
+      last > (data->order ? data->order_count : limit))
+    return err_set(err, NN_BAD_ARGUMENT,
+                   "%" PRId64 " batches of %" PRId64 " rows from row %" PRId64 " on, of %" PRId64,
+                   data->batches, step->rows, data->first + 1,
+                   data->order ? data->order_count : limit);
+  if (data->order) TRY(batch_check_rows(data->order + data->first, count, limit, err));
+  if (!data->output || step->output == REF_NONE) return NN_OK;
+  const Node *node = step_output(step);
+  if (data->output->dtype != node->dtype ||
+      shape_count(&node->shape) / step->rows * count > tensor_count(data->output))
+    return err_set(err, NN_SHAPE, "there is no room for the output of %" PRId64 " rows", count);
+  return NN_OK;
+}
+
 static Status check_data(const Step *step, const StepData *data, Err *err) {
+  int64_t limit = INT64_MAX;
   for (int i = 0; i < step->input_count; i++) {
     const Node *node = graph_node(step->graph, step->inputs[i]);
     const Tensor *tensor = data->inputs[i];
+    if (!tensor) return err_set(err, NN_BAD_ARGUMENT, "input %d has no data", i + 1);
     bool fits = tensor->dtype == node->dtype && tensor->shape.ndim == node->shape.ndim;
     for (int k = 1; fits && k < node->shape.ndim; k++)
       fits = tensor->shape.dims[k] == node->shape.dims[k];
@@ -122,12 +177,9 @@ static Status check_data(const Step *step, const StepData *data, Err *err) {
       return err_set(err, NN_SHAPE, "input %d is %s %s; the model was built for batches %s %s",
                      i + 1, dtype_name(tensor->dtype), shape_text(&tensor->shape, have),
                      dtype_name(node->dtype), shape_text(&node->shape, want));
-    int64_t last = data->first + data->batches * step->rows;
-    if (!data->order && (data->first < 0 || last > tensor->shape.dims[0]))
-      return err_set(err, NN_BAD_ARGUMENT, "rows %" PRId64 " to %" PRId64 " of %" PRId64,
-                     data->first + 1, last, tensor->shape.dims[0]);
+    if (tensor->shape.dims[0] < limit) limit = tensor->shape.dims[0];
   }
-  return NN_OK;
+  return check_rows(step, data, limit, err);
 }
 
 static Status make_gathered(Step *step, Err *err) {
@@ -192,7 +244,7 @@ static void keep_output(const Step *step, const StepData *data, int64_t position
 Status step_run(Step *step, const StepData *data, const StepUpdate *update, double seconds,
                 StepResult *result, Err *err) {
   result->bad_segment = -1;
-  TRY(check_data(step, data, err));
+  if (result->steps == 0) TRY(check_data(step, data, err)); /* later calls go on with the same */
   if (data->order) TRY(make_gathered(step, err));
   /* Looking at the clock costs as much as a tiny step: look now and then. */
   enum { CLOCK_EVERY = 16 };

@@ -43,6 +43,7 @@ const Node *step_output(const Step *step);
 typedef struct StepData {
   const Tensor *inputs[STEP_MAX_INPUTS]; /* first axis: all rows there are */
   const int64_t *order; /* row numbers in the order to take them, or NULL: as they stand */
+  int64_t order_count;  /* how many there are */
   int64_t first;        /* position in that order of the first batch's first row */
   int64_t batches;      /* how many to run; each has the rows the graph was traced with */
   int64_t repeat; /* go over the same batches so many times (full-batch training); 1 is usual */
