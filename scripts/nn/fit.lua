@@ -141,6 +141,9 @@ local function check_data(set, what)
   if set.x:shape()[1] == 0 then
     options.fail("%s: the data set has no rows", what)
   end
+  if set.x:shape()[1] ~= set.y:shape()[1] then
+    options.fail("%s: the data set has %d rows, but targets for %d", what, set.x:shape()[1], set.y:shape()[1] or 0)
+  end
 end
 
 -- What a model needs before it can train: parameters of the right type, and their gradients.

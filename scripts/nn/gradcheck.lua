@@ -38,34 +38,14 @@ local function input_of(like, given)
   return x, nil
 end
 
---- Check the gradients of a model (or layer) in all its parameters and its input.
----
---- With a data set the loss is a real one; with a tensor or a shape, whose input is drawn at random, it
---- is the mean square of the output. Parameters are built anew, or taken over when the model is built.
----@param model Layer
----@param like any data set, tensor, or shape with the batch first: { 3, 5 }
----@param given? { loss: any?, tolerance: number?, per_param: integer?, seed: integer? } tolerance 1e-6,
---- per_param 0 (all elements), seed 0
----@return GradientCheck
-function M.check(model, like, given)
-  if not layers.is(model) then
-    options.fail("gradcheck: expected a model or a layer, got %s", options.show(model))
-  end
-  given = options.check(given, {
-    loss = { type = "any", help = "what fit's loss takes" },
-    tolerance = { type = "number", above = 0, default = 1e-6, help = "largest error that passes" },
-    per_param = { type = "integer", min = 0, default = 0, help = "elements tried of each; 0: all" },
-    seed = { type = "integer", default = 0, help = "of starting values and random input" },
-  }, "gradcheck")
-  local x, y = input_of(like, given)
-  local saved = { book = model.book, summary = model.summary, steps = model.steps, input_shape = model.input_shape }
+-- Build the model anew in float64, with the weights it has, and compare.
+local function check_built(model, x, y, given)
+  local weights = model.book and model:parameters()
   model:build(x, { seed = given.seed, dtype = "float64" })
-  if saved.book then
-    for i, param in ipairs(model.book.params) do
-      param.tensor:copy(saved.book.params[i].tensor)
-    end
+  for i, param in ipairs(weights and model.book.params or {}) do
+    param.tensor:copy(weights[i].tensor)
   end
-  local check = trace.run(model.book, false, function(current)
+  return trace.run(model.book, false, function(current)
     local node = current.graph:param(x, "x")
     local prediction = model(node)
     local inputs, data, loss = {}, {}
@@ -87,8 +67,35 @@ function M.check(model, like, given)
     worst.param, worst.ok = names[worst.param], worst.error <= given.tolerance
     return setmetatable(worst, Check)
   end)
+end
+
+--- Check the gradients of a model (or layer) in all its parameters and its input.
+---
+--- With a data set the loss is a real one; with a tensor or a shape, whose input is drawn at random, it
+--- is the mean square of the output. Parameters are built anew, or taken over when the model is built.
+---@param model Layer
+---@param like any data set, tensor, or shape with the batch first: { 3, 5 }
+---@param given? { loss: any?, tolerance: number?, per_param: integer?, seed: integer? } tolerance 1e-6,
+--- per_param 0 (all elements), seed 0
+---@return GradientCheck
+function M.check(model, like, given)
+  if not layers.is(model) then
+    options.fail("gradcheck: expected a model or a layer, got %s", options.show(model))
+  end
+  given = options.check(given, {
+    loss = { type = "any", help = "what fit's loss takes" },
+    tolerance = { type = "number", above = 0, default = 1e-6, help = "largest error that passes" },
+    per_param = { type = "integer", min = 0, default = 0, help = "elements tried of each; 0: all" },
+    seed = { type = "integer", default = 0, help = "of starting values and random input" },
+  }, "gradcheck")
+  local x, y = input_of(like, given)
+  local saved = { book = model.book, summary = model.summary, steps = model.steps, input_shape = model.input_shape }
+  local ok, check = pcall(check_built, model, x, y, given)
   model.book, model.summary, model.steps, model.input_shape = saved.book, saved.summary, saved.steps,
     saved.input_shape
+  if not ok then
+    error(check, 0)
+  end
   return check
 end
 
