@@ -93,7 +93,7 @@ static bool place_in_phase(Plan *plan, Value *value) {
  * every block reads and adds to (weights and their gradients): else those cost more than is saved.
  */
 static void choose_blocks(Plan *plan) {
-  enum { CACHE = 256 * 1024, WORTH = 4 * CACHE };
+  enum { CACHE = 400 * 1024, WORTH = 1024 * 1024 }; /* bytes; a common L2 cache has 512 K */
   plan->block_rows = plan->options.block_rows;
   if (!plan->block_rows) {
     size_t row = 0, shared = 0;
