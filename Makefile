@@ -70,7 +70,7 @@ PROGRAM := $(if $(filter build,$(BUILD)),nnrun,$(BUILD)/nnrun)
 
 C_TESTS := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCHES := $(filter-out tests/bench/bench.lua,$(sort $(wildcard tests/bench/*.lua)))
+BENCHES := $(filter-out tests/bench/bench.lua,$(sort $(wildcard tests/bench/*.lua))) # bench.lua is shared
 VERSION = $(shell sed -n 's/^.define NNRUN_VERSION "\(.*\)"/\1/p' core/nnrun.h)
 
 all: $(PROGRAM) ## build ./nnrun (the default)
