@@ -14,12 +14,21 @@ static double check_number(lua_State *L, int index, const char *what, const Attr
     binding_raisef(L, "%s: %s must be a number, got %s", what, spec->name, luaL_typename(L, index));
   double number = lua_tonumber(L, index);
   if (spec->type != ATTR_NUMBER && (number != floor(number) || fabs(number) > 9e15))
-    binding_raisef(L, "%s: %s must be a whole number, got %f", what, spec->name, number);
+    binding_raisef(L, "%s: %s must be a whole number, got %.15g", what, spec->name, number);
   bool counted = spec->type == ATTR_AXIS || spec->type == ATTR_AXES || spec->type == ATTR_INDEX;
   if (counted && number == 0)
     binding_raisef(L, "%s: %s counts from 1 (or from the end with -1), 0 is neither", what,
                    spec->name);
   return counted && number > 0 ? number - 1 : number;
+}
+
+/* A list with names in it is a mistake: they would be ignored. */
+static void refuse_names(lua_State *L, int index, const char *what, const AttrSpec *spec) {
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING)
+      binding_raisef(
+          L, "%s: %s is a list, '%s' in it has no meaning; write { %s = { ... }, %s = ... }", what,
+          spec->name, lua_tostring(L, -2), spec->name, lua_tostring(L, -2));
 }
 
 static void read_attr(lua_State *L, int index, const char *what, const AttrSpec *spec, Attr *attr) {
@@ -34,6 +43,7 @@ static void read_attr(lua_State *L, int index, const char *what, const AttrSpec 
     attr->list[0] = (int64_t)check_number(L, index, what, spec);
     return;
   }
+  refuse_names(L, index, what, spec);
   lua_Integer count = (lua_Integer)lua_rawlen(L, index);
   if (count > MAX_DIMS)
     binding_raisef(L, "%s: %s has %lld entries; at most %d are supported", what, spec->name,
@@ -46,10 +56,13 @@ static void read_attr(lua_State *L, int index, const char *what, const AttrSpec 
   }
 }
 
-static bool named_table(lua_State *L, int index) {
+/* Options by name? An empty table is, unless it may be the list that comes first. */
+static bool named_table(lua_State *L, int index, const char *text) {
   if (!lua_istable(L, index) || lua_rawlen(L, index) > 0) return false;
+  AttrSpec first;
+  bool list = attr_spec(text, 0, &first) && (first.type == ATTR_INTS || first.type == ATTR_AXES);
   lua_pushnil(L);
-  if (!lua_next(L, index)) return false;
+  if (!lua_next(L, index)) return !list;
   bool named = lua_type(L, -2) == LUA_TSTRING;
   lua_pop(L, 2);
   return named;
@@ -77,7 +90,7 @@ void binding_read_attrs(lua_State *L, int index, int top, const char *what, cons
   AttrSpec spec;
   attr_defaults(text, attrs);
   while (top >= index && lua_isnil(L, top)) top--;
-  if (index <= top && named_table(L, index)) {
+  if (index <= top && named_table(L, index, text)) {
     read_named(L, index, what, text, attrs, given);
     index++;
   } else {

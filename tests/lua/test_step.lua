@@ -84,6 +84,14 @@ tests["data that are not there are refused"] = function()
   testing.raises("threads must be 1 to", function() core.pool(2 ^ 32 + 1 | 0) end)
 end
 
+tests["options by name are read, and not among a list"] = function()
+  local x = tensor.ones { 2, 3 }
+  testing.equal(x:relu({}):shape(), { 2, 3 })
+  testing.equal(x:softmax({}):shape(), { 2, 3 })
+  testing.equal(x:sum({ axes = { 1 }, keepdims = true }):shape(), { 1, 3 })
+  testing.raises("axes is a list, 'keepdims'", function() return x:sum { 1, keepdims = true } end)
+end
+
 tests["targets must have a row for each of the data's"] = function()
   local model = nn.Sequential { nn.Linear(1) }
   testing.raises("fit: the data set has 64 rows, but targets for 60", function()
