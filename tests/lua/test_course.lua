@@ -64,14 +64,7 @@ tests["deep.lua does better with more layers, on sandals and sneakers"] = functi
   check_pictures(folder, "deep")
 end
 
-tests["deep.lua prints the reference costs of the cats from given weights"] = function()
-  local cats = absolute(testing.shared("data/cats/train_catvnoncat.h5")):match("^(.*)/")
-  local weights = absolute(testing.shared("data/course/init_cats_Llayer.npz"))
-  local out = run("deep", testing.quote(cats) .. " " .. testing.quote(weights)):match("hidden layers 20%-7%-5\nlayer(.*)")
-  testing.contains(out, "cost after iteration    0: 0.771749\n")
-  testing.contains(out, "cost after iteration 2400: 0.092878\n")
-  testing.contains(out, "test accuracy  80.00 %\n")
-end
+-- deep.lua with the cats and their given weights is test_reference_curves.lua's case; it takes long.
 
 tests["planar.lua shows that a line is not enough"] = function()
   local out, folder = run "planar"
