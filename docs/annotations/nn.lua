@@ -81,7 +81,7 @@ function Layer:parameters() end
 ---@return table<string, userdata>
 function Layer:weights() end
 
---- Set weights by name; all of the model's must be there, with their shapes.
+--- Set weights by name; all of the model's must be there, with their shapes, and no others.
 ---@param weights table<string, any> tensors, or tables of numbers
 ---@return Layer self
 function Layer:set_weights(weights) end
@@ -94,7 +94,7 @@ function Layer:save(path) end
 
 --- Read weights that `save` wrote. The model must have been built.
 ---@param path string
----@return Layer? self nil and a message when the file cannot be read
+---@return Layer? self nil and a message when the file cannot be read or holds other weights
 ---@return string? message
 function Layer:load(path) end
 
