@@ -48,9 +48,15 @@ function M.run(script, timeout)
   local program = os.getenv("NNRUN_GNUPLOT")
   program = program and program ~= "" and program or "gnuplot"
   -- --default-settings: no start-up file of the user's may change the picture. From standard
-  -- input gnuplot reads byte by byte, which takes longer than drawing; from a command it reads blocks.
-  local result, message, status = require("core.plot").run({ program, "--default-settings", "-e", "load '< cat'" },
-    script, timeout or 30)
+  -- input gnuplot reads byte by byte, which takes longer than drawing; from a file it reads blocks.
+  local path = os.tmpname()
+  local file, problem_writing = io.open(path, "w")
+  if not file then
+    return nil, "nothing is drawn: " .. problem_writing
+  end
+  file:write(script):close()
+  local result, message, status = require("core.plot").run({ program, "--default-settings", path }, "", timeout or 30)
+  os.remove(path)
   if not result and status == "NOT_FOUND" then
     return nil, ("'%s' was not found, so nothing is drawn: install the Debian package gnuplot-nox, "
       .. "or set NNRUN_GNUPLOT to the program"):format(program)
