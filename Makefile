@@ -145,14 +145,14 @@ check: ## install what is missing, build, run all tests
 	$(SUBMAKE) $(PARALLEL) all tests
 	@bash tests/tools/check.sh '$(PROGRAM)' '$(BUILD)' c lua tools
 
-san: ## the same tests in a build with address and undefined-behaviour sanitizers
+san: ## the tests, the longest shortened, in a build with address and undefined-behaviour sanitizers
 	@bash .ci/packages build run test
 	$(SUBMAKE) san-run BUILD=build/san OPT=-O1 \
 	  SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
 
 san-run:
 	$(SUBMAKE) $(PARALLEL) all tests
-	@bash tests/tools/check.sh '$(PROGRAM)' '$(BUILD)' c lua
+	@NNRUN_REDUCED=1 bash tests/tools/check.sh '$(PROGRAM)' '$(BUILD)' c lua
 
 tests: $(C_TESTS)
 

@@ -7,6 +7,10 @@ local nn = require "nn"
 
 local tests = {}
 
+-- Where tests are shortened, a curve is followed over its first points only, and what is reached at its
+-- end is not looked at.
+local reduced = testing.reduced()
+
 -- Reference costs have a tolerance in absolute terms.
 local TOLERANCE = 1e-6
 
@@ -38,9 +42,12 @@ local function logistic_curve(dtype, reference)
   local train, test = cats(dtype)
   local model = nn.Sequential { nn.Flatten(), nn.Linear(1, { weight_init = "zeros", bias_init = "zeros" }) }
   local history = model:fit(train, {
-    optimizer = nn.SGD { lr = 0.005 }, batch_size = "full", epochs = 2000, metrics = {},
+    optimizer = nn.SGD { lr = 0.005 }, batch_size = "full", epochs = reduced and 101 or 2000, metrics = {},
   })
-  check_costs(history, reference.costs, 100)
+  check_costs(history, reference.costs, 100, reduced and 2)
+  if reduced then
+    return
+  end
   testing.near(model:evaluate(train).accuracy, 207 / 209, 1e-12)
   testing.near(model:evaluate(test).accuracy, 0.7, 1e-12)
 end
@@ -68,10 +75,13 @@ tests["cats: four layers from given weights follow the reference in float64"] = 
     given(weights, 4, 1),
   }
   local history = model:fit(train, {
-    optimizer = nn.SGD { lr = 0.0075 }, batch_size = "full", epochs = 2500, metrics = {},
+    optimizer = nn.SGD { lr = 0.0075 }, batch_size = "full", epochs = reduced and 101 or 2500, metrics = {},
   })
   testing.equal(#reference.f64.costs, 25)
-  check_costs(history, reference.f64.costs, 100)
+  check_costs(history, reference.f64.costs, 100, reduced and 2)
+  if reduced then
+    return
+  end
   testing.near(model:evaluate(train).accuracy, reference.f64.train_acc, 1e-12)
   testing.near(model:evaluate(test).accuracy, 0.8, 1e-12)
 end
@@ -94,6 +104,9 @@ local function softmax_curve(train, test, reference)
   local model = nn.Sequential { nn.Flatten(), nn.Linear(10, { weight_init = "zeros", bias_init = "zeros" }) }
   model:build(train)
   for i, loss in ipairs(reference.f32.loss) do
+    if reduced and i > 3 then
+      return
+    end
     local first = (i - 1) * 5000
     local seen = model:evaluate(train:rows(first + 1, first + 100)).loss
     if not (math.abs(seen - loss) <= TOLERANCE) then
@@ -129,6 +142,9 @@ tests["MNIST: softmax regression follows the reference in float32"] = function()
 end
 
 tests["Fashion-MNIST: a hidden layer of 100 reaches 87 % over five seeds"] = function()
+  if reduced then
+    testing.skip("takes long; make check runs it")
+  end
   local train, test = fashion()
   local sum, seeds = 0, 5
   for seed = 1, seeds do

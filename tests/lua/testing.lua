@@ -328,4 +328,10 @@ if here then
   M.here = here
 end
 
+--- Whether long tests should run shortened: where every instruction is checked (`make san`).
+---@return boolean
+function M.reduced()
+  return os.getenv "NNRUN_REDUCED" == "1"
+end
+
 return M
