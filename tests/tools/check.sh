@@ -31,11 +31,13 @@ report() {
   printf '%-34s %4d passed' "$name" "$ok"
   [[ $skip -gt 0 ]] && printf ', %d skipped' "$skip"
   [[ $bad -gt 0 ]] && printf ', %d FAILED (exit status %d)' "$bad" "$status"
+  [[ $SECONDS -ge 10 ]] && printf ' (%d s)' "$SECONDS"
   printf '\n'
   if [[ $bad -gt 0 ]]; then
     failures+=("$name")
     sed 's/^/    /' "$output"
   fi
+  SECONDS=0
   passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 }
 
