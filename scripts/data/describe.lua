@@ -1,15 +1,17 @@
 --- Data sets described in words and tables.
+local bundle = require "bundle"
 local core = require "core.data"
 local table_module = require "report.table"
 
 local MOST = 30 -- lines for columns or classes
 
-local function summary_rows(set)
-  local stats = core.stats(set.x):totable()
+local function summary_rows(set, part, key)
+  local stats = core.stats(part):totable()
   local rows = {}
   for i, mean in ipairs(stats[1]) do
     rows[i] = {
-      column = set.columns and set.columns[i] or ("x%d"):format(i),
+      column = key ~= "" and ("%s %d"):format(bundle.name("x", key), i) or set.columns and set.columns[i]
+        or ("x%d"):format(i),
       min = stats[3][i], mean = mean, max = stats[4][i], std = stats[2][i],
       missing = math.tointeger(stats[5][i]),
     }
@@ -18,9 +20,9 @@ local function summary_rows(set)
 end
 
 -- Pictures and other wide inputs: one line for all columns.
-local function pooled(rows)
-  local all = { column = ("all %d columns"):format(#rows), min = math.huge, max = -math.huge, mean = 0, std = 0,
-    missing = 0 }
+local function pooled(rows, key)
+  local all = { min = math.huge, max = -math.huge, mean = 0, std = 0, missing = 0 }
+  all.column = ("all %d columns%s"):format(#rows, key ~= "" and " of " .. bundle.name("x", key) or "")
   for _, row in ipairs(rows) do
     all.min, all.max = math.min(all.min, row.min), math.max(all.max, row.max)
     all.mean = all.mean + row.mean / #rows
@@ -60,16 +62,21 @@ local function describe(set)
   if #set == 0 then
     return parts[1]
   end
-  local rows = summary_rows(set)
-  if #rows > MOST then
-    rows = pooled(rows)
+  local rows = {}
+  for _, key in ipairs(bundle.keys(set.x)) do
+    local part = summary_rows(set, bundle.at(set.x, key), key)
+    part = #part > MOST and pooled(part, key) or part
+    table.move(part, 1, #part, #rows + 1, rows)
   end
   parts[2] = table_text(rows, { "column", "min", "mean", "max", "std", "missing" })
   if set:class_count() then
     parts[3] = class_text(set)
-  elseif set.y then
-    local stats = core.stats(set.y):totable()
-    parts[3] = ("\ntarget: min %.6g, mean %.6g, max %.6g\n"):format(stats[3][1], stats[1][1], stats[4][1])
+  else
+    bundle.map(set.y, function(part, key)
+      local stats = core.stats(part):totable()
+      parts[#parts + 1] = ("\ntarget%s: min %.6g, mean %.6g, max %.6g\n"):format(
+        key == "" and "" or " " .. tostring(key), stats[3][1], stats[1][1], stats[4][1])
+    end)
   end
   return table.concat(parts)
 end

@@ -1,16 +1,18 @@
 --- Data sets: inputs, targets, and what can be done with their rows.
 ---
 --- A set holds `x`, a tensor (N, ...), and `y`, a tensor (N) of int64 class labels counted from 0, or
---- (N, K) of numbers, or nil. Methods that change something return a new set and leave the old one
---- as it is. Rows count from 1.
+--- (N, K) of numbers, or nil. Models of several inputs or outputs take several tensors in their place,
+--- by place (x = { a, b }) or by name (x = { image = a, meta = b }), all with the same rows. Methods that
+--- change something return a new set and leave the old one as it is. Rows count from 1.
+local bundle = require "bundle"
 local core = require "core.data"
 local options = require "options"
 
 local M = {}
 
 ---@class data.Set
----@field x userdata tensor (N, ...)
----@field y userdata? tensor (N) int64 labels, or (N, K) numbers
+---@field x any tensor (N, ...), or several by place or name
+---@field y any tensor (N) int64 labels, or (N, K) numbers; or several
 ---@field classes string[]? names of the classes; label i belongs to classes[i + 1]
 ---@field columns string[]? names of the columns of x
 ---@field name string what messages and reports call it
@@ -19,7 +21,7 @@ Set.__index = Set
 M.Set = Set
 
 local function is_labels(y)
-  return y ~= nil and y:dtype() == "int64" and #y:shape() == 1
+  return type(y) == "userdata" and y:dtype() == "int64" and #y:shape() == 1
 end
 
 -- A set with some fields replaced.
@@ -39,21 +41,21 @@ local function tensor(value, dtype, what)
 end
 
 -- Labels written as a table of whole numbers become int64.
-local function target(value)
+local function target(value, what)
   if type(value) ~= "table" then
-    return value and tensor(value, nil, "y")
+    return tensor(value, nil, what)
   end
   for _, item in ipairs(value) do
     if math.type(item) ~= "integer" then
-      return tensor(value, "float32", "y")
+      return tensor(value, "float32", what)
     end
   end
-  return tensor(value, "int64", "y")
+  return tensor(value, "int64", what)
 end
 
 local SET = {
-  x = { type = "tensor|table", required = true, help = "inputs (N, ...)" },
-  y = { type = "tensor|table", help = "int64 labels (N), or numbers (N, K)" },
+  x = { type = "tensor|table", required = true, help = "inputs (N, ...), or several: { a, b }, { image = a }" },
+  y = { type = "tensor|table", help = "int64 labels (N), or numbers (N, K); or several, as x" },
   classes = { type = "table", help = "names of the classes" },
   columns = { type = "table", help = "names of the columns of x" },
   name = { type = "string", default = "data", help = "for messages and reports" },
@@ -62,18 +64,26 @@ local SET = {
     help = "\"error\" refuses NaN in x, \"keep\" lets it pass" },
 }
 
---- A data set from tensors or tables. Whole numbers in a table `y` are class labels.
+--- A data set from tensors or tables. Whole numbers in a table `y` are class labels. Several inputs or
+--- targets are tensors by place or name: `data.set { x = { image = a, size = b }, y = { class = c } }`.
 ---@param given table
 ---@options SET
 ---@return data.Set
 function M.new(given)
   local o = options.check(given, SET, "data.set")
-  local x = tensor(o.x, o.dtype or type(o.x) == "table" and "float32" or nil, "x")
-  local set = setmetatable({
-    x = x, y = target(o.y), classes = o.classes, columns = o.columns, name = o.name,
-  }, Set)
-  if #x:shape() == 0 then
-    options.fail("%s: x must have rows, but it is a single number", o.name)
+  local x = bundle.map(o.x, function(part, key)
+    return tensor(part, o.dtype or type(part) == "table" and "float32" or nil, bundle.name("x", key))
+  end)
+  local y = bundle.map(o.y, function(part, key)
+    return target(part, bundle.name("y", key))
+  end)
+  local set = setmetatable({ x = x, y = y, classes = o.classes, columns = o.columns, name = o.name }, Set)
+  for _, given_part in ipairs { { "x", x }, { "y", y } } do
+    bundle.map(given_part[2], function(part, key)
+      if #part:shape() == 0 then
+        options.fail("%s: %s must have rows, but it is a single number", o.name, bundle.name(given_part[1], key))
+      end
+    end)
   end
   return set:check(o.missing)
 end
@@ -83,22 +93,38 @@ end
 ---@param missing? string "keep" allows NaN in x; default "error"
 ---@return data.Set self
 function Set:check(missing)
-  if self.y and #self.y ~= #self.x then
-    options.fail("%s: x has %d rows, but y has %d", self.name, #self.x, #self.y)
+  local function same_rows(part, key, what)
+    if #part ~= #self then
+      options.fail("%s: x has %d rows, but %s has %d", self.name, #self, bundle.name(what, key), #part)
+    end
   end
-  local ok, message = true, nil
+  local function check(ok, message, key)
+    if not ok then
+      options.fail("%s: %s%s", self.name, key == "" and "" or tostring(key) .. ": ", message)
+    end
+  end
+  bundle.map(self.x, function(part, key)
+    same_rows(part, key, "x")
+  end)
+  bundle.map(self.y, function(part, key)
+    same_rows(part, key, "y")
+  end)
   if missing ~= "keep" then
-    ok, message = core.check_finite(self.x, self.columns)
+    bundle.map(self.x, function(part, key)
+      local ok, message = core.check_finite(part, key == "" and self.columns or nil)
+      check(ok, message, key)
+    end)
   end
-  if ok and is_labels(self.y) then
-    ok, message = core.check_labels(self.y, self.classes and #self.classes or math.maxinteger)
-  elseif ok and self.y then
-    ok, message = core.check_finite(self.y)
-    message = message and "target: " .. message
-  end
-  if not ok then
-    options.fail("%s: %s", self.name, message)
-  end
+  bundle.map(self.y, function(part, key)
+    local ok, message
+    if is_labels(part) then
+      ok, message = core.check_labels(part, key == "" and self.classes and #self.classes or math.maxinteger)
+    else
+      ok, message = core.check_finite(part)
+      message = message and "target: " .. message
+    end
+    check(ok, message, key)
+  end)
   return self
 end
 
@@ -119,16 +145,19 @@ end
 local function need_labels(set, what)
   if not is_labels(set.y) then
     options.fail("%s: %s needs class labels, but y holds %s", set.name, what,
-      set.y and "numbers" or "nothing")
+      set.y == nil and "nothing" or bundle.several(set.y) and "several targets" or "numbers")
   end
 end
 
 -- ---- rows ----
 
 local function take(set, rows, fields)
+  local function chosen(part)
+    return core.take(part, rows)
+  end
   fields = fields or {}
-  fields.x = core.take(set.x, rows)
-  fields.y = fields.y or set.y and core.take(set.y, rows)
+  fields.x = bundle.map(set.x, chosen)
+  fields.y = fields.y or bundle.map(set.y, chosen)
   return with(set, fields)
 end
 
@@ -155,7 +184,10 @@ end
 ---@return data.Set
 function Set:rows(first, last)
   last = last or #self
-  return with(self, { x = self.x:rows(first, last), y = self.y and self.y:rows(first, last) })
+  local function rows(part)
+    return part:rows(first, last)
+  end
+  return with(self, { x = bundle.map(self.x, rows), y = bundle.map(self.y, rows) })
 end
 
 local SHUFFLE = {
@@ -267,13 +299,9 @@ function Set:batches(given)
     if first > last or (o.drop_last and last - first + 1 < o.batch_size) then
       return nil
     end
-    local rows = order and order:rows(first, last)
-    local from = first
+    local part = order and take(self, order:rows(first, last)) or self:rows(first, last)
     first = last + 1
-    if rows then
-      return core.take(self.x, rows), self.y and core.take(self.y, rows)
-    end
-    return self.x:rows(from, last), self.y and self.y:rows(from, last)
+    return part.x, part.y
   end
 end
 
@@ -282,11 +310,13 @@ end
 --- x as (N, columns).
 ---@return data.Set
 function Set:flatten()
-  local columns = 1
-  for i, size in ipairs(self.x:shape()) do
-    columns = i == 1 and 1 or columns * size
-  end
-  return with(self, { x = self.x:view { #self, columns } })
+  return with(self, { x = bundle.map(self.x, function(part)
+    local columns = 1
+    for i, size in ipairs(part:shape()) do
+      columns = i == 1 and 1 or columns * size
+    end
+    return part:view { #self, columns }
+  end) })
 end
 
 --- The target as (N, classes) with a 1 at each row's label.
@@ -297,19 +327,36 @@ function Set:one_hot()
   return with(self, { y = core.one_hot(self.y, self:class_count(), dtype) })
 end
 
---- x, and y where it is not labels, in another type.
+--- x, and y where it is not labels, in another type. Of several inputs those of whole numbers stay.
 ---@param dtype string "float32" or "float64"
 ---@return data.Set
 function Set:to(dtype)
-  local numbers = self.y and not is_labels(self.y)
-  return with(self, { x = self.x:to(dtype), y = numbers and self.y:to(dtype) or nil })
+  local function numbers(part)
+    return is_labels(part) and part or part:to(dtype)
+  end
+  return with(self, {
+    x = bundle.map(self.x, function(part, key)
+      return key ~= "" and part:dtype() == "int64" and part or part:to(dtype)
+    end),
+    y = bundle.map(self.y, numbers),
+  })
 end
 
+-- Of several inputs each is scaled by itself, and those of whole numbers stay.
 local function scaled(kind, set, others)
-  local scaler = require("data.scaler")[kind](set)
-  local results = { scaler:apply(set) }
-  for i, other in ipairs(others) do
-    results[i + 1] = scaler:apply(other)
+  local sets = { set, table.unpack(others) }
+  local results = table.move(sets, 1, #sets, 1, {})
+  for _, key in ipairs(bundle.keys(set.x)) do
+    local part = bundle.at(set.x, key)
+    if key == "" or part:dtype() ~= "int64" then
+      local scaler = require("data.scaler")[kind](with(set, { x = part }))
+      for i, other in ipairs(sets) do
+        local x = scaler:apply(with(other, { x = bundle.at(other.x, key) })).x
+        results[i] = with(results[i], { x = bundle.map(results[i].x, function(old, at)
+          return at == key and x or old
+        end) })
+      end
+    end
   end
   return table.unpack(results)
 end
@@ -334,8 +381,16 @@ end
 --- SHA-256 of types, shapes, contents and class names, as 64 hex digits.
 ---@return string
 function Set:hash()
-  local parts = { self.x, self.y and "y" or "no y" }
-  parts[#parts + 1] = self.y
+  local parts = {}
+  local function add(value)
+    for _, key in ipairs(value == nil and {} or bundle.keys(value)) do
+      parts[#parts + 1] = key ~= "" and tostring(key) or nil
+      parts[#parts + 1] = bundle.at(value, key)
+    end
+  end
+  add(self.x)
+  parts[#parts + 1] = self.y and "y" or "no y"
+  add(self.y)
   parts[#parts + 1] = table.concat(self.classes or {}, "\n")
   return core.hash(parts)
 end
@@ -346,15 +401,22 @@ function Set:describe()
 end
 
 function Set:__len()
-  return #self.x
+  return #bundle.at(self.x, bundle.keys(self.x)[1])
+end
+
+local function parts_text(value, what, with_type)
+  local texts = {}
+  for i, part in ipairs((bundle.list(value))) do
+    texts[i] = ("%s (%s)%s"):format(bundle.name(what, bundle.keys(value)[i]), table.concat(part:shape(), ", "),
+      with_type and " " .. part:dtype() or "")
+  end
+  return table.concat(texts, ", ")
 end
 
 function Set:__tostring()
-  local shape = table.concat(self.x:shape(), ", ")
   local classes = self:class_count()
-  return ("%s: x (%s) %s%s"):format(self.name, shape, self.x:dtype(),
-    classes and (", %d classes"):format(classes)
-      or self.y and (", y (%s)"):format(table.concat(self.y:shape(), ", ")) or "")
+  return ("%s: %s%s"):format(self.name, parts_text(self.x, "x", true), classes and (", %d classes"):format(classes)
+    or self.y and ", " .. parts_text(self.y, "y", bundle.several(self.y)) or "")
 end
 
 M.is_labels = is_labels

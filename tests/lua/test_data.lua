@@ -1,6 +1,7 @@
 -- Data sets: rows, splits, batches, scaling, and generated data.
 local testing = require "testing"
 local data = require "data"
+local tensor = require "tensor"
 local equal, near, raises, ok = testing.equal, testing.near, testing.raises, testing.ok
 
 local tests = {}
@@ -286,6 +287,69 @@ tests["the flower has the course's shape"] = function()
     longest = math.max(longest, (point[1] ^ 2 + point[2] ^ 2) ^ 0.5)
   end
   near(longest, 4, 0.01)
+end
+
+-- ---- several inputs and targets ----
+
+local function several()
+  local rows = {}
+  for i = 1, 10 do
+    rows[i] = { i, -i }
+  end
+  return data.set {
+    x = { place = rows, kind = tensor.new({ 3, 1, 4, 1, 5, 9, 2, 6, 5, 3 }, "int64") },
+    y = { class = { 0, 1, 0, 1, 0, 1, 0, 1, 2, 2 }, size = tensor.ones { 10, 3 } },
+  }
+end
+
+tests["a set may hold several inputs and targets, whose rows stay together"] = function()
+  local set = several()
+  equal(#set, 10)
+  equal(tostring(set), "data: x.kind (10) int64, x.place (10, 2) float32, y.class (10) int64, y.size (10, 3) float32")
+  local function together(part)
+    for i = 1, #part do
+      local row = part.x.place:get(i, 1)
+      near(part.x.place:get(i, 2), -row)
+      equal(part.x.kind:get(i), set.x.kind:get(math.tointeger(row)))
+      equal(part.y.class:get(i), set.y.class:get(math.tointeger(row)))
+    end
+  end
+  local first, second = set:split { 0.7, 0.3, seed = 3 }
+  equal({ #first, #second }, { 7, 3 })
+  together(first)
+  together(set:shuffle { seed = 1 })
+  together(set:take { 7, 2, 2 })
+  together(set:rows(4, 8))
+  local seen = 0
+  for x, y in set:batches { batch_size = 4, shuffle = true } do
+    equal(#x.place, #y.class)
+    together(data.set { x = x, y = y })
+    seen = seen + #x.kind
+  end
+  equal(seen, 10)
+end
+
+tests["several inputs are scaled and converted each by itself"] = function()
+  local set, others = several():standardize(several():rows(1, 5))
+  near(set.x.place:mean():item(), 0, 1e-6)
+  equal(set.x.kind:totable(), several().x.kind:totable())
+  near(others.x.place, set:rows(1, 5).x.place)
+  local double = several():to "float64"
+  equal({ double.x.place:dtype(), double.x.kind:dtype(), double.y.class:dtype(), double.y.size:dtype() },
+    { "float64", "int64", "int64", "float64" })
+  testing.differ(several():hash(), double:hash())
+  local a, b = tensor.ones { 3, 2 }, tensor.zeros { 3, 4 }
+  testing.differ(data.set({ x = { a, b } }):hash(), data.set({ x = { b, a } }):hash())
+  equal(data.set({ x = { tensor.ones { 3, 2, 2 }, b } }):flatten().x[1]:shape(), { 3, 4 })
+end
+
+tests["parts that do not belong together are refused by name"] = function()
+  local a = tensor.ones { 3, 2 }
+  raises("x has 3 rows, but x[2] has 4", function() data.set { x = { a, tensor.ones { 4 } } } end)
+  raises("x has 3 rows, but y.b has 2", function() data.set { x = a, y = { a = { 1, 2, 3 }, b = { 1, 2 } } } end)
+  raises("both", function() data.set { x = { a, name = a } } end)
+  raises("x.b must have rows", function() data.set { x = { a = a, b = a:sum() } } end)
+  raises("needs class labels, but y holds several targets", function() several():split { 0.5, 0.5, stratify = true } end)
 end
 
 return testing.run(tests)
