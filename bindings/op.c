@@ -90,20 +90,33 @@ static int trace(lua_State *L, const Operands *operands, const Attrs *attrs) {
   operand_refs(L, operands, operands->graph, refs);
   if (graph_op(operands->graph, &out, operands->op, refs, operands->count, attrs, &err) != NN_OK)
     return binding_raise(L, &err);
-  binding_push_node(L, operands->graph_index, out);
-  return 1;
+  int results = op_info(operands->op)->results;
+  for (int i = 0; i < results; i++) {
+    Ref result;
+    if (graph_result(operands->graph, &result, out, i, &err) != NN_OK)
+      return binding_raise(L, &err);
+    binding_push_node(L, operands->graph_index, result);
+  }
+  return results;
 }
 
-static Status compute(Tensor *result, Graph *graph, Ref out, Err *err) {
-  const Node *node = graph_node(graph, out);
-  TRY(tensor_new(result, node->dtype, &node->shape, err));
-  if (node->kind == NODE_CONSTANT) { /* an op of numbers alone */
-    tensor_set(result, 0, node->value);
+/* All results of node `out` into new tensors. */
+static Status compute(Tensor *const *results, int count, Graph *graph, Ref out, Err *err) {
+  PlanOutput outputs[OP_MAX_RESULTS];
+  for (int i = 0; i < count; i++) {
+    outputs[i] = (PlanOutput){0};
+    TRY(graph_result(graph, &outputs[i].ref, out, i, err));
+    const Node *node = graph_node(graph, outputs[i].ref);
+    TRY(tensor_new(results[i], node->dtype, &node->shape, err));
+    outputs[i].dest = results[i]->data;
+  }
+  if (graph_node(graph, out)->kind == NODE_CONSTANT) { /* an op of numbers alone */
+    tensor_set(results[0], 0, graph_node(graph, out)->value);
     return NN_OK;
   }
   Plan *plan;
   PlanOptions options = {.isa = isa_best()};
-  TRY(plan_new(&plan, graph, &(PlanOutput){out, result->data}, 1, &options, err));
+  TRY(plan_new(&plan, graph, outputs, count, &options, err));
   plan_run(plan, &(OpRun){0});
   plan_free(plan);
   return NN_OK;
@@ -116,14 +129,16 @@ static int compute_now(lua_State *L, const Operands *operands, const Attrs *attr
   lua_call(L, 0, 1); /* a graph userdata: collected if anything raises */
   Graph *graph = binding_check_graph(L, -1);
   operand_refs(L, operands, graph, refs);
-  Tensor *result = binding_new_tensor(L);
+  int graph_index = lua_gettop(L), count = op_info(operands->op)->results;
+  Tensor *results[OP_MAX_RESULTS];
+  for (int i = 0; i < count; i++) results[i] = binding_new_tensor(L);
   Status status = graph_op(graph, &out, operands->op, refs, operands->count, attrs, &err);
-  if (status == NN_OK) status = compute(result, graph, out, &err);
+  if (status == NN_OK) status = compute(results, count, graph, out, &err);
   if (status != NN_OK) return binding_raise(L, &err);
-  lua_getfield(L, -2, "close");
-  lua_pushvalue(L, -3);
+  lua_getfield(L, graph_index, "close");
+  lua_pushvalue(L, graph_index);
   lua_call(L, 1, 0);
-  return 1;
+  return count;
 }
 
 static int call_op(lua_State *L) {

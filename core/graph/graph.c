@@ -58,6 +58,7 @@ static Status node_new(Graph *graph, Ref *out, Node **node, Err *err) {
   *node = ARENA_NEW(&graph->arena, Node);
   if (!*node) return no_memory(err);
   (*node)->slot = -1;
+  for (int i = 0; i < OP_MAX_RESULTS - 1; i++) (*node)->results[i] = REF_NONE;
   (*node)->layer = graph->layer;
   (*node)->where = graph->where;
   graph->nodes[graph->count] = *node;
@@ -143,6 +144,19 @@ static Status check_inputs(const Graph *graph, OpId op, const Ref *inputs, int c
   return NN_OK;
 }
 
+/* Shapes of results 1 to `count`, for the node. */
+static Status keep_more(Graph *graph, const OpMore **out, const OpShape *call, int count,
+                        Err *err) {
+  OpMore *more = ARENA_ARRAY(&graph->arena, OpMore, (size_t)count);
+  if (!more) return no_memory(err);
+  for (int i = 0; i < count; i++) {
+    more[i] = call->more[i];
+    TRY(in_layer(graph, shape_check(&more[i].shape, more[i].dtype, err), err));
+  }
+  *out = more;
+  return NN_OK;
+}
+
 /* Append an op or an elementwise gradient form (slot >= 0) whose inputs are checked. */
 static Status append(Graph *graph, Ref *out, OpId op, int slot, const Ref *inputs, int count,
                      const Attrs *attrs, Err *err) {
@@ -175,6 +189,8 @@ static Status append(Graph *graph, Ref *out, OpId op, int slot, const Ref *input
   if (info->elementwise && fold(graph, op, slot, inputs, count, own, &value))
     return graph_constant(graph, out, call.out_dtype, value, err);
   TRY(in_layer(graph, shape_check(&call.out, call.out_dtype, err), err));
+  const OpMore *more = NULL;
+  if (slot < 0 && info->results > 1) TRY(keep_more(graph, &more, &call, info->results - 1, err));
   Node *node;
   TRY(node_new(graph, out, &node, err));
   node->kind = NODE_OP;
@@ -185,6 +201,7 @@ static Status append(Graph *graph, Ref *out, OpId op, int slot, const Ref *input
   node->attrs = own;
   node->dtype = call.out_dtype;
   node->shape = call.out;
+  node->more = more;
   return NN_OK;
 }
 
@@ -195,15 +212,40 @@ Status graph_op(Graph *graph, Ref *out, OpId op, const Ref *inputs, int count, c
   return append(graph, out, op, -1, inputs, count, attrs, err);
 }
 
+Status graph_result(Graph *graph, Ref *out, Ref ref, int index, Err *err) {
+  *out = ref;
+  if (index == 0) return NN_OK;
+  Node *main = graph->nodes[ref];
+  if (main->kind != NODE_OP || index < 0 || index >= op_info(main->op)->results)
+    return err_set(err, NN_BAD_ARGUMENT, "a node has no result %d", index);
+  *out = main->results[index - 1];
+  if (*out != REF_NONE) return NN_OK;
+  Node *node;
+  TRY(node_new(graph, out, &node, err));
+  node->kind = NODE_RESULT;
+  node->op = main->op;
+  node->result = index;
+  node->inputs = 1;
+  for (int i = 0; i < OP_MAX_INPUTS; i++) node->in[i] = i == 0 ? ref : REF_NONE;
+  node->attrs = main->attrs;
+  node->dtype = main->more[index - 1].dtype;
+  node->shape = main->more[index - 1].shape;
+  node->layer = main->layer;
+  node->where = main->where;
+  main->results[index - 1] = *out;
+  return NN_OK;
+}
+
 int graph_count(const Graph *graph) { return graph->count; }
 
 const Node *graph_node(const Graph *graph, Ref ref) { return graph->nodes[ref]; }
 
 const char *graph_node_text(const Graph *graph, Ref ref, char *text, size_t size) {
   const Node *node = graph->nodes[ref];
-  const char *what = node->kind == NODE_OP ? op_info(node->op)->name
-                     : node->name          ? node->name
-                                           : "constant";
+  bool of_op = node->kind == NODE_OP || node->kind == NODE_RESULT;
+  const char *what = of_op        ? op_info(node->op)->name
+                     : node->name ? node->name
+                                  : "constant";
   snprintf(text, size, "%s%s%s%s%s%s%s", node->slot >= 0 ? "gradient of " : "", what,
            node->layer ? " in " : "", node->layer ? node->layer : "", node->where ? " (" : "",
            node->where ? node->where : "", node->where ? ")" : "");
@@ -237,6 +279,14 @@ static Ref builder_emit_grad(OpBuilder *base, OpId op, int slot, const Ref input
   return out;
 }
 
+static Ref builder_result(OpBuilder *base, Ref ref, int index) {
+  GraphBuilder *builder = (GraphBuilder *)base;
+  Ref out = REF_NONE;
+  if (builder->status == NN_OK && ref != REF_NONE)
+    builder->status = graph_result(builder->graph, &out, ref, index, builder->err);
+  return out;
+}
+
 static Ref builder_constant(OpBuilder *base, DType dtype, double value) {
   GraphBuilder *builder = (GraphBuilder *)base;
   Ref out = REF_NONE;
@@ -255,8 +305,19 @@ static DType builder_dtype(OpBuilder *base, Ref ref) {
   return ref == REF_NONE ? DTYPE_F32 : ((GraphBuilder *)base)->graph->nodes[ref]->dtype;
 }
 
+/* Does a gradient arrive at the node, or at one of its further results? */
+static bool reached(const Graph *graph, Ref ref, const Ref *adjoint, int nodes) {
+  const Node *node = graph->nodes[ref];
+  bool any = adjoint[ref] != REF_NONE;
+  for (int i = 0; i < OP_MAX_RESULTS - 1; i++)
+    any |= node->results[i] != REF_NONE && node->results[i] < nodes &&
+           adjoint[node->results[i]] != REF_NONE;
+  return any;
+}
+
 /* Send the gradient of node `ref` on to its inputs. */
-static Status send_back(GraphBuilder *builder, Ref ref, Ref *adjoint, const bool *wanted) {
+static Status send_back(GraphBuilder *builder, Ref ref, Ref *adjoint, const bool *wanted,
+                        int nodes) {
   Graph *graph = builder->graph;
   const Node *node = graph->nodes[ref];
   const OpInfo *info = op_info(node->op);
@@ -270,6 +331,10 @@ static Status send_back(GraphBuilder *builder, Ref ref, Ref *adjoint, const bool
     grad.in[i] = node->in[i];
     grad.wants[i] = node->in[i] != REF_NONE && wanted[node->in[i]];
     grad.in_grads[i] = REF_NONE;
+  }
+  for (int i = 0; i < OP_MAX_RESULTS - 1; i++) {
+    bool there = node->results[i] != REF_NONE && node->results[i] < nodes;
+    grad.more_grads[i] = there ? adjoint[node->results[i]] : REF_NONE;
   }
   graph->layer = node->layer;
   graph->where = node->where;
@@ -321,7 +386,8 @@ Status graph_gradient(Graph *graph, Ref loss, const Ref *wrt, int count, Ref *gr
   }
   const char *layer = graph->layer, *where = graph->where;
   GraphBuilder builder = {
-      .base = {builder_emit, builder_emit_grad, builder_constant, builder_shape, builder_dtype},
+      .base = {builder_emit, builder_emit_grad, builder_result, builder_constant, builder_shape,
+               builder_dtype},
       .graph = graph,
       .err = err};
   adjoint[loss] =
@@ -329,8 +395,8 @@ Status graph_gradient(Graph *graph, Ref loss, const Ref *wrt, int count, Ref *gr
                  &graph->nodes[loss]->shape);
   Status status = builder.status;
   for (Ref ref = loss; ref >= 0 && status == NN_OK; ref--)
-    if (graph->nodes[ref]->kind == NODE_OP && adjoint[ref] != REF_NONE && wanted[ref])
-      status = send_back(&builder, ref, adjoint, wanted);
+    if (graph->nodes[ref]->kind == NODE_OP && wanted[ref] && reached(graph, ref, adjoint, nodes))
+      status = send_back(&builder, ref, adjoint, wanted, nodes);
   for (int i = 0; i < count && status == NN_OK; i++) {
     Ref grad = wrt[i] < nodes ? adjoint[wrt[i]] : REF_NONE;
     grads[i] = full_shape(&builder, grad, &graph->nodes[wrt[i]]->shape);

@@ -34,6 +34,7 @@ typedef struct PlanOptions {
 typedef struct PlanOutput {
   Ref ref;
   void *dest;
+  bool late; /* write dest only when all else has run: somebody may read what is there */
 } PlanOutput;
 
 typedef struct Plan Plan;
@@ -51,7 +52,7 @@ const void *plan_output(const Plan *plan, int index);
 typedef struct PlanInfo {
   int calls;          /* kernel calls in one run (of one block) */
   int programs;       /* of them elementwise programs */
-  int folded;         /* nodes folded into matrix products */
+  int folded;         /* nodes folded into other ops */
   size_t bytes;       /* of the arena */
   int64_t block_rows; /* 0: not run by blocks */
 } PlanInfo;

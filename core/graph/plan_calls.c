@@ -31,7 +31,7 @@ static bool bias_like(const Plan *plan, Ref ref, Ref product) {
          value->node->dtype == plan->values[product].node->dtype;
 }
 
-/* Can the only reader of a product's value be computed with it? It must be an elementwise value of
+/* Can the only reader of a call's value be computed with it? It must be an elementwise value of
  * the same shape (an expansion may stand between the two), wanted at the same time. */
 static bool foldable(const Plan *plan, Ref reader, Ref product) {
   if (reader == REF_NONE) return false;
@@ -40,12 +40,12 @@ static bool foldable(const Plan *plan, Ref reader, Ref product) {
          shape_equal(&value->node->shape, &made->node->shape);
 }
 
-/* Fold add(product, bias) and then a one-operand activation into the product's call. */
-static void fold_product(Plan *plan, PlanCall *call, Ref product) {
-  call->bias = call->activation = REF_NONE;
+/* Fold add(product, bias) and then a one-operand activation into a matrix product's call, or the
+ * activation alone into that of another op whose row allows it. */
+static void fold_into(Plan *plan, PlanCall *call, Ref product) {
   if (!on(plan, PLAN_NO_FOLD)) return;
   Ref last = product, reader = only_reader(plan, product);
-  if (foldable(plan, reader, product) && plan->values[reader].node->op == OP_add) {
+  if (plan->values[product].node->op == OP_matmul && foldable(plan, reader, product) && plan->values[reader].node->op == OP_add) {
     const Ref *in = plan->values[reader].in;
     Ref other = in[0] == product ? in[1] : in[0];
     if (other != product && bias_like(plan, other, product)) {
@@ -211,7 +211,8 @@ static void add_kernel(Plan *plan, Ref ref) {
   Value *value = &plan->values[ref];
   PlanCall *call = &plan->calls[plan->call_count];
   *call = (PlanCall){.kind = CALL_KERNEL, .out = ref, .bias = REF_NONE, .activation = REF_NONE};
-  if (value->node->op == OP_matmul && value->phase != PHASE_SUM) fold_product(plan, call, ref);
+  if (op_info(value->node->op)->epilogue && value->phase != PHASE_SUM)
+    fold_into(plan, call, ref);
   call->phase = value->phase;
   call->call.attrs = value->node->attrs;
   call->call.inputs = value->inputs;
@@ -222,15 +223,15 @@ static void add_kernel(Plan *plan, Ref ref) {
   value->call = plan->call_count++;
 }
 
-/* An output that is some other value's memory, or already has a destination, is copied at the end.
- */
+/* An output that is some other value's memory, that already has a destination, or that must not be
+ * written before all has run, is copied at the end. */
 static void add_outputs(Plan *plan) {
   for (int i = 0; i < plan->output_count; i++) {
     PlanOutput *output = &plan->outputs[i];
     Value *root = &plan->values[plan->values[output->ref].root];
     root->whole = root->batched;
     if (!output->dest) continue;
-    if (root->node->kind == NODE_OP && !root->dest) {
+    if (value_computed(root) && !root->dest && !output->late) {
       root->dest = output->dest;
       continue;
     }
@@ -270,7 +271,11 @@ Status plan_calls(Plan *plan, Err *err) {
   if (!plan->calls) return no_memory(err);
   for (Ref ref = 0; ref < plan->value_count; ref++) {
     Value *value = &plan->values[ref];
-    if (!value->needed || value->node->kind != NODE_OP || value->root != ref) continue;
+    if (!value->needed || !value_computed(value) || value->root != ref) continue;
+    if (value->node->kind == NODE_RESULT) {
+      value->call = plan->values[value->in[0]].call;
+      continue;
+    }
     if (value->owner != ref) {
       value->call = plan->values[value->owner].call;
       continue;

@@ -81,6 +81,10 @@ struct Plan {
 Status plan_values(Plan *plan, Err *err);
 Status plan_calls(Plan *plan, Err *err);
 Status plan_memory(Plan *plan, Err *err);
+/* Is the value made by a call: an op's, or a further result of one? */
+static inline bool value_computed(const Value *value) {
+  return value->node->kind == NODE_OP || value->node->kind == NODE_RESULT;
+}
 /* Is the value computed by an elementwise op? */
 static inline bool value_elementwise(const Value *value) {
   return value->node->kind == NODE_OP && op_info(value->node->op)->elementwise;

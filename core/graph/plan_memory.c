@@ -16,6 +16,11 @@ static Status no_memory(Err *err) { return err_set(err, NN_NO_MEMORY, "no memory
 
 static Value *root_of(const Plan *plan, Ref ref) { return &plan->values[plan->values[ref].root]; }
 
+/* The op a call runs, less what is folded into it. */
+static const Value *op_of(const Plan *plan, const PlanCall *call) {
+  return &plan->values[plan->values[call->out].owner];
+}
+
 static void read_at(Value *value, int call) {
   if (call > value->death) value->death = call;
 }
@@ -23,8 +28,8 @@ static void read_at(Value *value, int call) {
 /* Is the value's memory the plan's to give? */
 static bool in_arena(const Plan *plan, Ref ref) {
   const Value *value = &plan->values[ref];
-  if (!value->needed || value->node->kind != NODE_OP || value->root != ref || value->dest)
-    return false;
+  if (!value->needed || !value_computed(value) || value->root != ref || value->dest) return false;
+  if (value->node->kind == NODE_RESULT) return true;
   const PlanCall *call = &plan->calls[value->call];
   return call->kind == CALL_PROGRAM ? value->stored : call->out == ref;
 }
@@ -35,7 +40,7 @@ static void find_lifetimes(Plan *plan) {
     Value *value = &plan->values[ref];
     if (!value->needed) continue;
     if (value->output) read_at(root_of(plan, ref), end);
-    if (value->node->kind != NODE_OP || value->root != ref) continue;
+    if (!value_computed(value) || value->root != ref) continue;
     value->birth = value->call;
     read_at(value, value->call);
     for (int i = 0; i < value->inputs; i++)
@@ -107,33 +112,62 @@ static Ref taken_by_kernel(const Plan *plan, int index, const Value *result) {
 
 /* ---- placement ---- */
 
+/* Give the value memory of its own, or that of `from`, which it takes over. */
+static Status place(Plan *plan, Value *value, Ref from, Placement *placements, int *count,
+                    Err *err) {
+  if (from != REF_NONE) {
+    value->place = plan->values[from].place;
+    Placement *taken = &placements[value->place];
+    if (value->death > taken->death) taken->death = value->death;
+    return NN_OK;
+  }
+  value->place = *count;
+  Placement *own = &placements[(*count)++];
+  *own = (Placement){.birth = value->birth, .death = value->death};
+  int64_t rows = value->whole || !plan->block_rows ? plan->batch : plan->block_rows;
+  if (!checked_add(&own->size, value_bytes(value, rows), TENSOR_PAD) ||
+      !checked_align(&own->size, own->size, TENSOR_ALIGN))
+    return err_set(err, NN_TOO_LARGE, "a value of the plan is too large");
+  return NN_OK;
+}
+
+static Status place_program(Plan *plan, int index, Placement *placements, int *count, Err *err) {
+  const PlanCall *call = &plan->calls[index];
+  bool taken[EW_MAX_OPERANDS] = {false};
+  for (int m = 0; m < call->member_count; m++) {
+    Ref ref = call->members[m], from = REF_NONE;
+    Value *value = &plan->values[ref];
+    if (!in_arena(plan, ref)) continue;
+    if (!(plan->options.off & PLAN_NO_IN_PLACE) && !value->whole)
+      from = taken_by_program(plan, index, value, ref, taken);
+    TRY(place(plan, value, from, placements, count, err));
+  }
+  return NN_OK;
+}
+
+static Status place_kernel(Plan *plan, int index, Placement *placements, int *count, Err *err) {
+  const PlanCall *call = &plan->calls[index];
+  Value *value = &plan->values[call->out];
+  if (in_arena(plan, call->out)) {
+    Ref from = REF_NONE;
+    if (!(plan->options.off & PLAN_NO_IN_PLACE) && !value->whole)
+      from = taken_by_kernel(plan, index, value);
+    TRY(place(plan, value, from, placements, count, err));
+  }
+  const Node *node = op_of(plan, call)->node;
+  for (int i = 0; i < op_info(node->op)->results - 1; i++) {
+    Ref result = node->results[i];
+    if (result == REF_NONE || !in_arena(plan, result)) continue;
+    TRY(place(plan, &plan->values[result], REF_NONE, placements, count, err));
+  }
+  return NN_OK;
+}
+
 static Status make_placements(Plan *plan, Placement *placements, int *count, Err *err) {
-  bool taken[EW_MAX_OPERANDS];
   for (int c = 0; c < plan->call_count; c++) {
-    const PlanCall *call = &plan->calls[c];
-    memset(taken, 0, sizeof taken);
-    int results = call->kind == CALL_PROGRAM ? call->member_count : call->kind == CALL_KERNEL;
-    for (int r = 0; r < results; r++) {
-      Ref ref = call->kind == CALL_PROGRAM ? call->members[r] : call->out, from = REF_NONE;
-      if (!in_arena(plan, ref)) continue;
-      Value *value = &plan->values[ref];
-      if (!(plan->options.off & PLAN_NO_IN_PLACE) && !value->whole)
-        from = call->kind == CALL_PROGRAM ? taken_by_program(plan, c, value, ref, taken)
-                                          : taken_by_kernel(plan, c, value);
-      if (from != REF_NONE) {
-        value->place = plan->values[from].place;
-        Placement *place = &placements[value->place];
-        if (value->death > place->death) place->death = value->death;
-        continue;
-      }
-      value->place = *count;
-      Placement *place = &placements[(*count)++];
-      *place = (Placement){.birth = value->birth, .death = value->death};
-      int64_t rows = value->whole || !plan->block_rows ? plan->batch : plan->block_rows;
-      if (!checked_add(&place->size, value_bytes(value, rows), TENSOR_PAD) ||
-          !checked_align(&place->size, place->size, TENSOR_ALIGN))
-        return err_set(err, NN_TOO_LARGE, "a value of the plan is too large");
-    }
+    CallKind kind = plan->calls[c].kind;
+    if (kind == CALL_PROGRAM) TRY(place_program(plan, c, placements, count, err));
+    if (kind == CALL_KERNEL) TRY(place_kernel(plan, c, placements, count, err));
   }
   return NN_OK;
 }
@@ -203,7 +237,7 @@ static Status resolve(Plan *plan, const Placement *placements, Err *err) {
     if (!value->needed || value->root != ref) continue;
     if (value->node->kind == NODE_CONSTANT) TRY(constant_data(plan, value, err));
     if (value->node->kind == NODE_PARAM) value->data = value->node->tensor.data;
-    if (value->node->kind == NODE_OP)
+    if (value_computed(value))
       value->data = value->dest         ? value->dest
                     : value->place >= 0 ? (char *)plan->arena.data + placements[value->place].offset
                                         : NULL;
@@ -232,31 +266,37 @@ static void set_arg(Plan *plan, OpArg *arg, Ref ref) {
 }
 
 static size_t call_scratch(const Plan *plan, const PlanCall *call) {
-  const OpInfo *info = op_info(plan->values[call->out].node->op);
+  const Value *value = op_of(plan, call);
+  const OpInfo *info = op_info(value->node->op);
   if (!info->scratch) return 0;
-  OpShape shape = {.op = plan->values[call->out].node->op,
+  Attrs attrs = *call->call.attrs;
+  OpShape shape = {.op = value->node->op,
                    .inputs = call->call.inputs,
+                   .attrs = &attrs,
                    .out = call->call.out.shape,
                    .out_dtype = call->call.out.dtype};
-  Attrs attrs = *call->call.attrs;
-  shape.attrs = &attrs;
+  for (int i = 0; i < info->results - 1; i++)
+    shape.more[i] = (OpMore){call->call.more[i].shape, call->call.more[i].dtype};
   for (int i = 0; i < call->call.inputs; i++) {
-    if (!call->call.in[i].data && plan->values[call->out].in[i] == REF_NONE) continue;
+    if (value->in[i] == REF_NONE) continue;
     shape.shape[i] = &call->call.in[i].shape;
     shape.dtype[i] = call->call.in[i].dtype;
   }
   return info->scratch(&shape);
 }
 
-static Ref product_of(const Plan *plan, const PlanCall *call) {
-  return plan->values[call->out].owner;
-}
-
 static void connect_kernel(Plan *plan, PlanCall *call) {
-  const Value *value = &plan->values[product_of(plan, call)];
+  const Value *value = op_of(plan, call);
   for (int i = 0; i < value->inputs; i++)
     if (value->in[i] != REF_NONE) set_arg(plan, &call->call.in[i], value->in[i]);
   set_arg(plan, &call->call.out, call->out);
+  for (int i = 0; i < op_info(value->node->op)->results - 1; i++) {
+    call->call.more[i].shape = value->node->more[i].shape;
+    call->call.more[i].dtype = value->node->more[i].dtype;
+    Ref result = value->node->results[i];
+    if (result != REF_NONE && plan->values[result].needed)
+      set_arg(plan, &call->call.more[i], result);
+  }
   call->call.run = &plan->run;
   if (call->bias != REF_NONE) set_pointer(plan, (void **)&call->epilogue.bias, call->bias);
   if (call->activation != REF_NONE) {
@@ -287,7 +327,7 @@ static void connect_program(Plan *plan, PlanCall *call) {
 static Status connect(Plan *plan, Err *err) {
   size_t slots = 1;
   for (int i = 0; i < plan->call_count; i++)
-    slots += OP_MAX_INPUTS + 2 + (plan->calls[i].program ? 2 * EW_MAX_OPERANDS : 0);
+    slots += OP_MAX_INPUTS + OP_MAX_RESULTS + 2 + (plan->calls[i].program ? 2 * EW_MAX_OPERANDS : 0);
   plan->patches = ARENA_ARRAY(&plan->memory, Patch, slots);
   plan->row_counts = ARENA_ARRAY(&plan->memory, int64_t *, slots);
   if (!plan->patches || !plan->row_counts) return no_memory(err);

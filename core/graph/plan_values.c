@@ -61,8 +61,19 @@ static bool repeats_rows(const OpShape *call, int64_t batch) {
   return true;
 }
 
+/* A further result goes with its op; it is a batch when the op's rows are. */
+static bool place_result(const Plan *plan, Value *value) {
+  const Value *main = &plan->values[value->in[0]];
+  value->phase = main->phase;
+  value->batched = main->batched;
+  if (main->phase == PHASE_SUM) return false;
+  return !value->batched ||
+         (value->node->shape.ndim > 0 && value->node->shape.dims[0] == plan->batch);
+}
+
 /* The phase of one op's value, from those of its operands; false when blocks are impossible. */
 static bool place_in_phase(Plan *plan, Value *value) {
+  if (value->node->kind == NODE_RESULT) return place_result(plan, value);
   bool batched[OP_MAX_INPUTS] = {false}, any = false, after = false;
   OpShape call = {.op = value->node->op, .inputs = value->inputs, .out = value->node->shape};
   Attrs attrs = *value->node->attrs;
@@ -128,7 +139,7 @@ static bool find_phases(Plan *plan) {
   if (plan->batch < 2) return false;
   for (Ref ref = 0; ref < plan->value_count; ref++) {
     Value *value = &plan->values[ref];
-    if (!value->needed || value->node->kind != NODE_OP) continue;
+    if (!value->needed || !value_computed(value)) continue;
     if (!place_in_phase(plan, value)) return false;
     /* a sum over rows is added up in place: it must own its memory */
     if (value->phase == PHASE_SUM && value->root != ref) return false;

@@ -4,7 +4,7 @@
 
 typedef EwLoop EwLoops[4];
 
-#define X(name, type, isa) extern const EwLoops name##_##type##_##isa[OP_COUNT];
+#define X(name, type, isa) extern const EwLoops name##_##type##_##isa[EW_COUNT];
 KERNEL_COPIES(X, ew_loops)
 #undef X
 #define X(name, type, isa)                                                                         \
@@ -12,7 +12,7 @@ KERNEL_COPIES(X, ew_loops)
 KERNEL_COPIES(X, ew_run)
 #undef X
 
-EwLoop ew_loop(OpId op, int slot, DType dtype, Isa isa) {
+EwLoop ew_loop(int op, int slot, DType dtype, Isa isa) {
   static const EwLoops *const tables[ISA_COUNT][2] = {
 #define X(isa, words) [ISA_##isa] = {ew_loops_f32_##isa, ew_loops_f64_##isa},
       ISA_LIST(X)

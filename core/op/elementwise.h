@@ -8,7 +8,8 @@
 #ifndef NNRUN_OP_ELEMENTWISE_H
 #define NNRUN_OP_ELEMENTWISE_H
 
-#include "op/op.h"
+#include "base/isa.h"
+#include "op/call.h"
 
 enum {
   EW_BLOCK = 512,
@@ -17,6 +18,15 @@ enum {
   EW_MAX_STEPS = 32,
   EW_MAX_OPERANDS = 16,
   EW_NONE = 255
+};
+
+/* Elementwise ops in order: the first EW_COUNT values of OpId (op.h). */
+enum {
+#define ELEMENTWISE1(name, ...) EW_##name,
+#define ELEMENTWISE2(name, ...) EW_##name,
+#define ELEMENTWISE3(name, ...) EW_##name,
+#include "op/elementwise.def"
+  EW_COUNT
 };
 
 /* One loop; `in` are g, a, b, c, y, NULL where not read. `count` is rounded up to EW_VECTOR. */
@@ -59,8 +69,9 @@ typedef struct EwProgram {
 
 typedef void (*EwRun)(const EwProgram *program, int part, int parts);
 
-/* The loop of an op's value (slot -1) or of its gradient with respect to input `slot`. */
-EwLoop ew_loop(OpId op, int slot, DType dtype, Isa isa);
+/* The loop of an elementwise op's value (slot -1) or of its gradient with respect to input `slot`.
+ * `op` is an OpId: elementwise ops are the first of them. */
+EwLoop ew_loop(int op, int slot, DType dtype, Isa isa);
 EwRun ew_runner(DType dtype, Isa isa);
 /* How an operand of shape `from` is found in a result of shape `to`. */
 void ew_operand(EwOperand *operand, const Shape *from, const Shape *to);

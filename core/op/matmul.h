@@ -2,7 +2,7 @@
 #ifndef NNRUN_OP_MATMUL_H
 #define NNRUN_OP_MATMUL_H
 
-#include "op/op.h"
+#include "op/call.h"
 #include "tensor/gemm.h"
 
 enum { MATMUL_TRANS_A, MATMUL_TRANS_B };

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OP_ALIAS = 1, OP_IN_PLACE = 2 };
+/* Flags of a row: the result is input 0's memory; it may be written over input 0; a one-operand
+ * activation may be folded in; how many values the op makes, when more than one. */
+enum { OP_ALIAS = 1, OP_IN_PLACE = 2, OP_EPILOGUE = 4, OP_RESULT_UNIT = 16 };
+#define OP_RESULTS(count) ((count)*OP_RESULT_UNIT)
 
 /* What a row's family does not define is NULL: no gradient, no running by blocks, no scratch. */
 #define OPTIONAL __attribute__((weak))
-#define ELEMENTWISE1(...)
-#define ELEMENTWISE2(...)
-#define ELEMENTWISE3(...)
 #define OP(name, ...)                                                                              \
   Status infer_##name(OpShape *call, Err *err);                                                    \
   OPTIONAL Status grad_##name(OpGrad *grad, Err *err);                                             \
@@ -27,7 +27,7 @@ static Status grad_elementwise(OpGrad *grad, Err *err);
 /* A gradient expression NONE becomes the text "NONE": that input has no gradient. */
 #define HAS(...) (sizeof(#__VA_ARGS__) != sizeof("NONE") || #__VA_ARGS__[0] != 'N')
 #define COMMON_ELEMENTWISE(op_name, inputs, attributes, words)                                     \
-  .name = #op_name, .arity = (inputs), .elementwise = true, .in_place = true,                      \
+  .name = #op_name, .arity = (inputs), .results = 1, .elementwise = true, .in_place = true,        \
   .attr_text = (attributes), .help = (words), .infer = infer_elementwise,                          \
   .grad = grad_elementwise, .rows = op_rows_keep
 
@@ -49,6 +49,8 @@ static const OpInfo infos[OP_COUNT] = {
                     .optional = (optionals),                                                       \
                     .in_place = ((flags)&OP_IN_PLACE) != 0,                                        \
                     .alias = ((flags)&OP_ALIAS) != 0,                                              \
+                    .epilogue = ((flags)&OP_EPILOGUE) != 0,                                        \
+                    .results = (flags) < OP_RESULT_UNIT ? 1 : (flags) / OP_RESULT_UNIT,            \
                     .attr_text = (attributes),                                                     \
                     .help = (words),                                                               \
                     .infer = infer_##op_name,                                                      \

@@ -12,7 +12,7 @@
 #define NNRUN_OP_OP_H
 
 #include "base/isa.h"
-#include "tensor/tensor.h"
+#include "op/call.h"
 
 typedef enum OpId {
 #define ELEMENTWISE1(name, ...) OP_##name,
@@ -22,37 +22,6 @@ typedef enum OpId {
 #include "op/ops.def"
   OP_COUNT
 } OpId;
-
-enum { OP_MAX_INPUTS = 8, OP_MAX_ATTRS = 8 };
-
-/* One attribute's value. Numbers, integers and booleans are in `number`; lists in `list`. */
-typedef struct Attr {
-  double number;
-  int count; /* of list; -1 when a list attribute was not given (means "all" or "default") */
-  int64_t list[MAX_DIMS];
-} Attr;
-
-typedef struct Attrs {
-  Attr at[OP_MAX_ATTRS];
-} Attrs;
-
-/* In C, axes and indices count from 0; in Lua from 1, and the binding converts by type. Negative
- * ones count from the end in both. */
-#define ATTR_TYPES(X)                                                                              \
-  X(NUMBER, "number")                                                                              \
-  X(INT, "int")                                                                                    \
-  X(BOOL, "bool")                                                                                  \
-  X(INTS, "ints")                                                                                  \
-  X(AXIS, "axis")                                                                                  \
-  X(AXES, "axes")                                                                                  \
-  X(INDEX, "index")
-
-typedef enum AttrType {
-#define X(name, word) ATTR_##name,
-  ATTR_TYPES(X)
-#undef X
-      ATTR_TYPE_COUNT
-} AttrType;
 
 typedef struct AttrSpec {
   char name[24];
@@ -65,6 +34,12 @@ typedef struct AttrSpec {
 typedef int32_t Ref;
 enum { REF_NONE = -1 };
 
+/* One of an op's results after the first. */
+typedef struct OpMore {
+  Shape shape;
+  DType dtype;
+} OpMore;
+
 /* What shape inference sees and fills. Inputs that are absent have shape NULL. */
 typedef struct OpShape {
   OpId op;
@@ -74,6 +49,7 @@ typedef struct OpShape {
   Attrs *attrs; /* may be completed: negative axes made positive, "all" spelled out */
   Shape out;
   DType out_dtype;
+  OpMore more[OP_MAX_RESULTS - 1]; /* results 1 and up of a row with OP_RESULTS */
 } OpShape;
 
 /* How a gradient emits ops. Failures stick in the builder: emit then returns REF_NONE. */
@@ -83,6 +59,7 @@ struct OpBuilder {
   /* the gradient form of an elementwise op with respect to input `slot`: inputs g, a, b, c, y */
   Ref (*emit_elementwise_grad)(OpBuilder *builder, OpId op, int slot, const Ref inputs[5],
                                const Attrs *attrs);
+  Ref (*result)(OpBuilder *builder, Ref ref, int index); /* result `index` >= 1 of a node's op */
   Ref (*constant)(OpBuilder *builder, DType dtype, double value); /* a scalar */
   const Shape *(*shape)(OpBuilder *builder, Ref ref);
   DType (*dtype)(OpBuilder *builder, Ref ref);
@@ -98,44 +75,10 @@ typedef struct OpGrad {
   bool wants[OP_MAX_INPUTS];
   const Attrs *attrs;
   Ref out;      /* the op's own value */
-  Ref out_grad; /* the gradient that arrives */
+  Ref out_grad; /* the gradient that arrives; of an op of several results it may be REF_NONE */
+  Ref more_grads[OP_MAX_RESULTS - 1]; /* those of its further results; REF_NONE: none arrives */
   Ref in_grads[OP_MAX_INPUTS];
 } OpGrad;
-
-/* One operand of a kernel call. Data may be over-read by up to TENSOR_PAD bytes past its end. */
-typedef struct OpArg {
-  void *data;
-  DType dtype;
-  Shape shape;
-} OpArg;
-
-/* What varies from run to run. */
-typedef struct OpRun {
-  uint64_t seed; /* of the trial */
-  uint64_t step; /* optimiser steps so far: the address of random numbers */
-} OpRun;
-
-/* What a plan folded into a product: done to each piece of the result while it is in cache. */
-typedef struct OpEpilogue {
-  const void *bias; /* (n), added to every row, or NULL */
-  void (*activation)(void *out, const void *const in[5], const double *attrs, int64_t count);
-  double attrs[4];
-} OpEpilogue;
-
-typedef struct OpCall {
-  const Attrs *attrs;
-  int inputs;
-  OpArg in[OP_MAX_INPUTS]; /* absent inputs have data NULL */
-  OpArg out;
-  void *scratch; /* op_scratch bytes, aligned */
-  const OpRun *run;
-  int64_t first_row;          /* of the block this call computes: 0 unless a plan runs by blocks */
-  bool accumulate;            /* OP_ROWS_REDUCE in block mode: add to out instead of writing it */
-  const OpEpilogue *epilogue; /* matmul only; NULL: none */
-} OpCall;
-
-/* Run part `part` of `parts`; parts write disjoint pieces of out. */
-typedef void (*OpKernel)(const OpCall *call, int part, int parts);
 
 /* How an op treats the first axis when the marked inputs are rows of a batch along it. */
 typedef enum OpRows {
@@ -148,8 +91,10 @@ typedef struct OpInfo {
   const char *name;
   int arity;    /* number of inputs; optional ones last */
   int optional; /* how many of them may be absent */
+  int results;  /* values it makes: 1 to OP_MAX_RESULTS */
   bool elementwise;
   bool in_place;          /* the result may be written over input 0 (same shape and type) */
+  bool epilogue;          /* a one-operand activation may be folded into the kernel */
   bool alias;             /* the result is input 0's memory under another shape; no kernel */
   const char *attr_text;  /* "axis:int=-1 keepdims:bool=false"; see op_attr_spec */
   const char *help;       /* one line */

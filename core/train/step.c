@@ -41,7 +41,7 @@ static Status make_plan(Step *step, const StepSpec *spec, const PlanOptions *opt
       if (grads[i] == REF_NONE) continue; /* its place in the flat vector stays zero */
       void *dest = (char *)spec->grads->data +
                    (size_t)spec->params[i].offset * dtype_size(spec->grads->dtype);
-      outputs[used++] = (PlanOutput){grads[i], dest};
+      outputs[used++] = (PlanOutput){.ref = grads[i], .dest = dest};
     }
     status = plan_new(&step->plan, step->graph, outputs, used, options, err);
   }

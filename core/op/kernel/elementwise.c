@@ -60,7 +60,7 @@ static inline real huber_(real d, real delta) {
   LOOP(grad_a_##name, ga)                                                                          \
   LOOP(grad_b_##name, gb)                                                                          \
   LOOP(grad_c_##name, gc)
-#include "op/ops.def"
+#include "op/elementwise.def"
 #undef a
 #undef b
 #undef c
@@ -68,13 +68,13 @@ static inline real huber_(real d, real delta) {
 #undef g
 #undef p
 
-extern const EwLoop K(ew_loops)[OP_COUNT][4];
-const EwLoop K(ew_loops)[OP_COUNT][4] = {
-#define ELEMENTWISE1(name, ...) [OP_##name] = {value_##name, grad_a_##name},
-#define ELEMENTWISE2(name, ...) [OP_##name] = {value_##name, grad_a_##name, grad_b_##name},
+extern const EwLoop K(ew_loops)[EW_COUNT][4];
+const EwLoop K(ew_loops)[EW_COUNT][4] = {
+#define ELEMENTWISE1(name, ...) [EW_##name] = {value_##name, grad_a_##name},
+#define ELEMENTWISE2(name, ...) [EW_##name] = {value_##name, grad_a_##name, grad_b_##name},
 #define ELEMENTWISE3(name, ...)                                                                    \
-  [OP_##name] = {value_##name, grad_a_##name, grad_b_##name, grad_c_##name},
-#include "op/ops.def"
+  [EW_##name] = {value_##name, grad_a_##name, grad_b_##name, grad_c_##name},
+#include "op/elementwise.def"
 };
 
 /* ---- the runner ---- */

@@ -1,12 +1,17 @@
-/* What the kernels of the op families share: their prototypes and the split into parts. */
+/* What the kernels of the op families share: how they are declared, the split into parts, and what
+ * the plan folds into a kernel. */
 #ifndef NNRUN_OP_KERNEL_FAMILY_H
 #define NNRUN_OP_KERNEL_FAMILY_H
 
 #include "base/kernel.h"
-#include "op/op.h"
+#include "op/call.h"
 
-#define OP(name, ...) void K(run_##name)(const OpCall *call, int part, int parts);
-#include "op/ops.def"
+#include <string.h>
+
+/* Opens the kernel of an op: KERNEL(softmax) { ... }, with `call`, `part` and `parts`. */
+#define KERNEL(name)                                                                               \
+  void K(run_##name)(const OpCall *call, int part, int parts);                                     \
+  void K(run_##name)(const OpCall *call, int part, int parts)
 
 /* Elements of 64 bytes: how far an input may be read past its end, and the width loops are padded
  * to, so that an element's result never depends on where in the array it stands. */
@@ -33,6 +38,22 @@ static inline AxisView axis_view(const Shape *shape, int axis) {
   for (int i = 0; i < axis; i++) view.outer *= shape->dims[i];
   for (int i = axis + 1; i < shape->ndim; i++) view.inner *= shape->dims[i];
   return view;
+}
+
+/* Apply the folded activation, if there is one, to finished elements in place. The last, partial
+ * vector goes through a scratch vector: what is behind it may be another piece, being computed. */
+static inline void epilogue_apply(const OpEpilogue *epilogue, real *data, int64_t count) {
+  enum { VECTOR = 16 };
+  if (!epilogue || !epilogue->activation) return;
+  int64_t whole = count & ~(int64_t)(VECTOR - 1);
+  const void *in[5] = {NULL, data, NULL, NULL, NULL};
+  if (whole) epilogue->activation(data, in, epilogue->attrs, whole);
+  if (whole == count) return;
+  _Alignas(64) real tail[VECTOR] = {0};
+  memcpy(tail, data + whole, (size_t)(count - whole) * sizeof *tail);
+  in[1] = tail;
+  epilogue->activation(tail, in, epilogue->attrs, VECTOR);
+  memcpy(data + whole, tail, (size_t)(count - whole) * sizeof *tail);
 }
 
 #endif

@@ -1,38 +1,19 @@
 /* The matrix product's kernel: hands the work to gemm, with what the plan folded into it. */
 #include "op/matmul.h"
-#include "base/kernel.h"
-
-#include <string.h>
-
-enum { VECTOR = 16 };
-
-/* Apply the activation to finished elements in place. The last, partial vector goes through a
- * scratch vector: the elements behind it may belong to a piece that is being computed. */
-static void activate(const OpEpilogue *epilogue, real *c, int64_t count) {
-  int64_t whole = count & ~(int64_t)(VECTOR - 1);
-  const void *in[5] = {NULL, c, NULL, NULL, NULL};
-  if (whole) epilogue->activation(c, in, epilogue->attrs, whole);
-  if (whole == count) return;
-  _Alignas(64) real tail[VECTOR] = {0};
-  memcpy(tail, c + whole, (size_t)(count - whole) * sizeof *tail);
-  in[1] = tail;
-  epilogue->activation(tail, in, epilogue->attrs, VECTOR);
-  memcpy(c + whole, tail, (size_t)(count - whole) * sizeof *tail);
-}
+#include "op/kernel/family.h"
 
 static void finish(void *context, void *c, int64_t rows, int64_t cols, int64_t ldc, int64_t row,
                    int64_t col) {
   (void)row;
   (void)col;
   if (cols == ldc) {
-    activate(context, c, rows * cols);
+    epilogue_apply(context, c, rows * cols);
     return;
   }
-  for (int64_t i = 0; i < rows; i++) activate(context, (real *)c + i * ldc, cols);
+  for (int64_t i = 0; i < rows; i++) epilogue_apply(context, (real *)c + i * ldc, cols);
 }
 
-void K(run_matmul)(const OpCall *call, int part, int parts);
-void K(run_matmul)(const OpCall *call, int part, int parts) {
+KERNEL(matmul) {
   GemmRun run = gemm_runner(REAL_DTYPE, KERNEL_ISA);
   int64_t products;
   Gemm gemm = matmul_gemm(call, &products);

@@ -59,7 +59,7 @@ static inline void philox_wide(const Rng *rng, uint64_t first, uint32_t out[NUMB
 }
 
 /* y = x / (1 - p) where the number at the element's index is at least p, else 0. */
-void K(run_dropout)(const OpCall *call, int part, int parts) {
+KERNEL(dropout) {
   const Shape *shape = &call->in[0].shape;
   double p = call->attrs->at[0].number;
   int64_t count = shape_count(shape), rows = shape->ndim > 0 ? shape->dims[0] : 1;

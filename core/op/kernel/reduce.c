@@ -281,31 +281,31 @@ static void reduce_axes(const OpCall *call, Fold fold, real parameter, const Fin
 
 static const Finish as_it_is = {.divisor = 1, .root = 1};
 
-void K(run_sum)(const OpCall *call, int part, int parts) {
+KERNEL(sum) {
   reduce_axes(call, FOLD_SUM, 0, &as_it_is, part, parts);
 }
 
-void K(run_mean)(const OpCall *call, int part, int parts) {
+KERNEL(mean) {
   Finish finish = {.divisor = call->attrs->at[EXTRA].number, .root = 1};
   reduce_axes(call, FOLD_SUM, 0, &finish, part, parts);
 }
 
-void K(run_max)(const OpCall *call, int part, int parts) {
+KERNEL(max) {
   reduce_axes(call, FOLD_MAX, 0, &as_it_is, part, parts);
 }
 
-void K(run_min)(const OpCall *call, int part, int parts) {
+KERNEL(min) {
   reduce_axes(call, FOLD_MIN, 0, &as_it_is, part, parts);
 }
 
-void K(run_variance)(const OpCall *call, int part, int parts) {
+KERNEL(variance) {
   double count = call->attrs->at[COUNT].number, divisor = count - call->attrs->at[EXTRA].number;
   Finish finish = {
       .divisor = divisor > 0 ? divisor : 0, .root = 1, .deviations = true, .count = count};
   reduce_axes(call, FOLD_SUM_DEVIATION, 0, &finish, part, parts);
 }
 
-void K(run_norm)(const OpCall *call, int part, int parts) {
+KERNEL(norm) {
   double p = call->attrs->at[EXTRA].number;
   Fold fold = p == 1     ? FOLD_SUM_ABS
               : p == 2   ? FOLD_SUM_SQUARE
@@ -316,7 +316,7 @@ void K(run_norm)(const OpCall *call, int part, int parts) {
 }
 
 /* Sum over the axes that the result lacks or has once. */
-void K(run_sum_to)(const OpCall *call, int part, int parts) {
+KERNEL(sum_to) {
   bool reduced[MAX_DIMS] = {false};
   const Shape *in = &call->in[0].shape, *out = &call->out.shape;
   int missing = in->ndim - out->ndim;
@@ -326,7 +326,7 @@ void K(run_sum_to)(const OpCall *call, int part, int parts) {
 }
 
 /* The first NaN counts as the largest. */
-void K(run_argmax)(const OpCall *call, int part, int parts) {
+KERNEL(argmax) {
   AxisView view = axis_view(&call->in[0].shape, (int)call->attrs->at[0].number);
   Range range = part_range(view.outer, part, parts);
   for (int64_t outer = range.begin; outer < range.end; outer++) {

@@ -10,7 +10,7 @@ static size_t element_size(const OpCall *call) {
   return call->out.dtype == DTYPE_F32 ? sizeof(float) : sizeof(double);
 }
 
-void K(run_reshape)(const OpCall *call, int part, int parts) {
+KERNEL(reshape) {
   size_t size = element_size(call);
   Range range = part_range(shape_count(&call->out.shape), part, parts);
   if (range.end > range.begin && call->out.data != call->in[0].data)
@@ -112,7 +112,7 @@ static void strides_of(const Shape *shape, int64_t strides[MAX_DIMS]) {
   }
 }
 
-void K(run_transpose)(const OpCall *call, int part, int parts) {
+KERNEL(transpose) {
   int64_t strides[MAX_DIMS];
   Gather gather = {0};
   strides_of(&call->in[0].shape, strides);
@@ -121,7 +121,7 @@ void K(run_transpose)(const OpCall *call, int part, int parts) {
   gather_run(call, &gather, part, parts);
 }
 
-void K(run_expand)(const OpCall *call, int part, int parts) {
+KERNEL(expand) {
   const Shape *in = &call->in[0].shape, *out = &call->out.shape;
   int missing = out->ndim - in->ndim;
   int64_t strides[MAX_DIMS];
@@ -143,7 +143,7 @@ static void copy_runs(char *to, size_t to_step, const char *from, size_t from_st
     memcpy(to + (size_t)i * to_step, from + (size_t)i * from_step, bytes);
 }
 
-void K(run_slice)(const OpCall *call, int part, int parts) {
+KERNEL(slice) {
   int axis = (int)call->attrs->at[0].number;
   AxisView in = axis_view(&call->in[0].shape, axis), out = axis_view(&call->out.shape, axis);
   size_t unit = (size_t)in.inner * element_size(call);
@@ -153,7 +153,7 @@ void K(run_slice)(const OpCall *call, int part, int parts) {
             bytes, range);
 }
 
-void K(run_pad)(const OpCall *call, int part, int parts) {
+KERNEL(pad) {
   int axis = (int)call->attrs->at[0].number;
   AxisView in = axis_view(&call->in[0].shape, axis), out = axis_view(&call->out.shape, axis);
   size_t unit = (size_t)in.inner * element_size(call), whole = (size_t)out.size * unit;
@@ -165,7 +165,7 @@ void K(run_pad)(const OpCall *call, int part, int parts) {
   copy_runs((char *)call->out.data + before, whole, call->in[0].data, bytes, bytes, range);
 }
 
-void K(run_concat)(const OpCall *call, int part, int parts) {
+KERNEL(concat) {
   int axis = (int)call->attrs->at[0].number;
   AxisView a = axis_view(&call->in[0].shape, axis), b = axis_view(&call->in[1].shape, axis);
   size_t unit = (size_t)a.inner * element_size(call);

@@ -232,7 +232,7 @@ static void log_softmax_grad_task(const OpCall *call, int64_t at, int64_t n, int
 }
 
 #define SOFTMAX_OP(name)                                                                           \
-  void K(run_##name)(const OpCall *call, int part, int parts) {                                    \
+  KERNEL(name) {                                                                                   \
     AxisView view = axis_view(&call->in[0].shape, (int)call->attrs->at[0].number);                 \
     if (view.inner > 1) {                                                                          \
       each_column_block(call, &view, name##_task, part, parts);                                    \
@@ -288,7 +288,7 @@ static real uniform_loss(const Labelled *set, const real *x, real top, real log_
   return (real)(loss / (double)set->classes);
 }
 
-void K(run_softmax_cross_entropy)(const OpCall *call, int part, int parts) {
+KERNEL(softmax_cross_entropy) {
   Labelled set = labelled(call, 0);
   Range range = part_range(set.rows, part, parts);
   RowStats stats;
@@ -327,7 +327,7 @@ static void cross_entropy_grad_row(const Labelled *set, const real *e, real sum,
   if (known) out[label] -= g * target;
 }
 
-void K(run_softmax_cross_entropy_grad)(const OpCall *call, int part, int parts) {
+KERNEL(softmax_cross_entropy_grad) {
   Labelled set = labelled(call, 1);
   const real *g = call->in[0].data;
   Range range = part_range(set.rows, part, parts);
@@ -356,7 +356,7 @@ static real label_at(const OpArg *labels, int64_t row) {
   return ((const real *)labels->data)[row];
 }
 
-void K(run_correct)(const OpCall *call, int part, int parts) {
+KERNEL(correct) {
   const Shape *shape = &call->in[0].shape;
   AxisView view = axis_view(shape, shape->ndim - 1);
   Range range = part_range(view.outer, part, parts);

@@ -2,9 +2,6 @@
 #include "base/kernel.h"
 #include "op/op.h"
 
-#define ELEMENTWISE1(...)
-#define ELEMENTWISE2(...)
-#define ELEMENTWISE3(...)
 /* An alias (reshape) has no kernel. */
 #define OP(name, inputs, optionals, flags, ...)                                                    \
   void K(run_##name)(const OpCall *call, int part, int parts);

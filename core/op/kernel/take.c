@@ -9,7 +9,7 @@ static int64_t row_size(const Shape *table) {
   return size;
 }
 
-void K(run_take)(const OpCall *call, int part, int parts) {
+KERNEL(take) {
   const real *table = call->in[0].data;
   const int64_t *indices = call->in[1].data;
   int64_t rows = call->in[0].shape.dims[0], size = row_size(&call->in[0].shape);
@@ -26,7 +26,7 @@ void K(run_take)(const OpCall *call, int part, int parts) {
 
 /* Each part owns a range of the table's rows and adds what belongs there, in the order of indices.
  */
-void K(run_take_grad)(const OpCall *call, int part, int parts) {
+KERNEL(take_grad) {
   const real *g = call->in[0].data;
   const int64_t *indices = call->in[1].data;
   real *out = call->out.data;
