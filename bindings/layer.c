@@ -31,7 +31,7 @@ static int layer_rows(lua_State *L) {
   return 1;
 }
 
-/* params(name, options, shape) -> list of { name, shape, init, fan_in, fan_out, decay } */
+/* params(name, options, shape) -> list of { name, shape, init, fan_in, fan_out, decay, buffer } */
 static int layer_params_(lua_State *L) {
   LayerId id = check_layer(L, 1);
   Attrs options;
@@ -61,13 +61,15 @@ static int layer_params_(lua_State *L) {
     lua_setfield(L, -2, "fan_out");
     lua_pushboolean(L, params[i].decay);
     lua_setfield(L, -2, "decay");
+    lua_pushboolean(L, params[i].buffer);
+    lua_setfield(L, -2, "buffer");
     lua_rawseti(L, -2, i + 1);
   }
   return 1;
 }
 
 /* forward(name, options, input node, {parameter nodes}, training, stream, layer label, its
- * line) -> node */
+ * line) -> node, { [parameter's place] = node of its new value } or nothing */
 static int layer_forward_(lua_State *L) {
   LayerCall call = {.layer = check_layer(L, 1)};
   Attrs options;
@@ -87,8 +89,18 @@ static int layer_forward_(lua_State *L) {
   Ref out;
   if (layer_forward(&call, &out, &err) != NN_OK) return binding_raise(L, &err);
   binding_push_graph_of(L, 3);
-  binding_push_node(L, -1, out);
-  return 1;
+  int graph_index = lua_gettop(L);
+  binding_push_node(L, graph_index, out);
+  bool updated = false;
+  for (int i = 0; i < LAYER_MAX_PARAMS; i++) updated |= call.updates[i] != REF_NONE;
+  if (!updated) return 1;
+  lua_createtable(L, count, 0);
+  for (int i = 0; i < count; i++) {
+    if (call.updates[i] == REF_NONE) continue;
+    binding_push_node(L, graph_index, call.updates[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 2;
 }
 
 int luaopen_core_layer(lua_State *L);

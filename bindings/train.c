@@ -162,7 +162,24 @@ static const StepParam *check_params(lua_State *L, int index, const Graph *graph
   return params;
 }
 
-/* step{ graph, inputs, loss, metrics, params, offsets, grads, output, pool, off, block_rows } */
+/* What a step leaves in tensors: lists `updates` of nodes and `updated` of tensors. The script
+ * keeps the tensors alive. */
+static const StepUpdated *check_updates(lua_State *L, int index, const Graph *graph, int *count) {
+  if (table_field(L, index, "updates") == LUA_TNIL) return NULL;
+  Ref *refs = binding_check_nodes(L, lua_gettop(L), graph, count);
+  table_field(L, index, "updated");
+  luaL_checktype(L, -1, LUA_TTABLE);
+  StepUpdated *updates = lua_newuserdatauv(L, ((size_t)*count + 1) * sizeof *updates, 0);
+  for (int i = 0; i < *count; i++) {
+    lua_rawgeti(L, -2, i + 1);
+    updates[i] = (StepUpdated){refs[i], binding_check_tensor(L, -1)};
+    lua_pop(L, 1);
+  }
+  return updates;
+}
+
+/* step{ graph, inputs, loss, metrics, params, offsets, grads, updates, updated, output, pool, off,
+ * block_rows } */
 static int train_step(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -178,6 +195,7 @@ static int train_step(lua_State *L) {
   if (table_field(L, 1, "output") != LUA_TNIL)
     spec.output = binding_check_ref(L, -1, graph, "the output");
   spec.params = check_params(L, 1, graph, &spec.param_count);
+  spec.updates = check_updates(L, 1, graph, &spec.update_count);
   PlanOptions options = {.isa = isa_best(),
                          .off = (unsigned)integer_field(L, 1, "off", 0),
                          .block_rows = integer_field(L, 1, "block_rows", 0)};

@@ -243,9 +243,7 @@ const Node *graph_node(const Graph *graph, Ref ref) { return graph->nodes[ref]; 
 const char *graph_node_text(const Graph *graph, Ref ref, char *text, size_t size) {
   const Node *node = graph->nodes[ref];
   bool of_op = node->kind == NODE_OP || node->kind == NODE_RESULT;
-  const char *what = of_op        ? op_info(node->op)->name
-                     : node->name ? node->name
-                                  : "constant";
+  const char *what = of_op ? op_info(node->op)->name : node->name ? node->name : "constant";
   snprintf(text, size, "%s%s%s%s%s%s%s", node->slot >= 0 ? "gradient of " : "", what,
            node->layer ? " in " : "", node->layer ? node->layer : "", node->where ? " (" : "",
            node->where ? node->where : "", node->where ? ")" : "");
@@ -385,11 +383,10 @@ Status graph_gradient(Graph *graph, Ref loss, const Ref *wrt, int count, Ref *gr
       if (node->in[i] != REF_NONE && wanted[node->in[i]]) wanted[ref] = true;
   }
   const char *layer = graph->layer, *where = graph->where;
-  GraphBuilder builder = {
-      .base = {builder_emit, builder_emit_grad, builder_result, builder_constant, builder_shape,
-               builder_dtype},
-      .graph = graph,
-      .err = err};
+  GraphBuilder builder = {.base = {builder_emit, builder_emit_grad, builder_result,
+                                   builder_constant, builder_shape, builder_dtype},
+                          .graph = graph,
+                          .err = err};
   adjoint[loss] =
       full_shape(&builder, builder_constant(&builder.base, graph->nodes[loss]->dtype, 1),
                  &graph->nodes[loss]->shape);

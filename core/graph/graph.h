@@ -1,10 +1,10 @@
 /* Graph: an append-only list of nodes, each a value with its shape, in the order they were made.
  *
  * A node is an input (bound when a plan runs), a parameter (a tensor that stays), a scalar
- * constant, an op over earlier nodes, or a further result of an op that makes several. Shapes are inferred, and wrong ones refused, as a node is
- * added; the message begins with the layer and the caller sets where in the script that was.
- * Gradients are more nodes, appended by graph_gradient. The graph owns one arena; nodes live as
- * long as it. */
+ * constant, an op over earlier nodes, or a further result of an op that makes several. Shapes are
+ * inferred, and wrong ones refused, as a node is added; the message begins with the layer and the
+ * caller sets where in the script that was. Gradients are more nodes, appended by graph_gradient.
+ * The graph owns one arena; nodes live as long as it. */
 #ifndef NNRUN_GRAPH_GRAPH_H
 #define NNRUN_GRAPH_GRAPH_H
 
@@ -22,14 +22,14 @@ typedef struct Node {
   const Attrs *attrs;
   DType dtype;
   Shape shape;
-  const OpMore *more;               /* NODE_OP of several results: their shapes */
-  Ref results[OP_MAX_RESULTS - 1];  /* and their nodes; REF_NONE: never asked for */
-  bool batched;      /* NODE_INPUT: the first axis is the batch */
-  double value;      /* NODE_CONSTANT */
-  Tensor tensor;     /* NODE_PARAM */
-  const char *name;  /* of an input or parameter, or NULL */
-  const char *layer; /* whose forward made it, or NULL */
-  const char *where; /* script file:line, or NULL */
+  const OpMore *more;              /* NODE_OP of several results: their shapes */
+  Ref results[OP_MAX_RESULTS - 1]; /* and their nodes; REF_NONE: never asked for */
+  bool batched;                    /* NODE_INPUT: the first axis is the batch */
+  double value;                    /* NODE_CONSTANT */
+  Tensor tensor;                   /* NODE_PARAM */
+  const char *name;                /* of an input or parameter, or NULL */
+  const char *layer;               /* whose forward made it, or NULL */
+  const char *where;               /* script file:line, or NULL */
 } Node;
 
 typedef struct Graph Graph;

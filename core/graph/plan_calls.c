@@ -45,7 +45,8 @@ static bool foldable(const Plan *plan, Ref reader, Ref product) {
 static void fold_into(Plan *plan, PlanCall *call, Ref product) {
   if (!on(plan, PLAN_NO_FOLD)) return;
   Ref last = product, reader = only_reader(plan, product);
-  if (plan->values[product].node->op == OP_matmul && foldable(plan, reader, product) && plan->values[reader].node->op == OP_add) {
+  if (plan->values[product].node->op == OP_matmul && foldable(plan, reader, product) &&
+      plan->values[reader].node->op == OP_add) {
     const Ref *in = plan->values[reader].in;
     Ref other = in[0] == product ? in[1] : in[0];
     if (other != product && bias_like(plan, other, product)) {
@@ -211,8 +212,7 @@ static void add_kernel(Plan *plan, Ref ref) {
   Value *value = &plan->values[ref];
   PlanCall *call = &plan->calls[plan->call_count];
   *call = (PlanCall){.kind = CALL_KERNEL, .out = ref, .bias = REF_NONE, .activation = REF_NONE};
-  if (op_info(value->node->op)->epilogue && value->phase != PHASE_SUM)
-    fold_into(plan, call, ref);
+  if (op_info(value->node->op)->epilogue && value->phase != PHASE_SUM) fold_into(plan, call, ref);
   call->phase = value->phase;
   call->call.attrs = value->node->attrs;
   call->call.inputs = value->inputs;

@@ -327,7 +327,8 @@ static void connect_program(Plan *plan, PlanCall *call) {
 static Status connect(Plan *plan, Err *err) {
   size_t slots = 1;
   for (int i = 0; i < plan->call_count; i++)
-    slots += OP_MAX_INPUTS + OP_MAX_RESULTS + 2 + (plan->calls[i].program ? 2 * EW_MAX_OPERANDS : 0);
+    slots +=
+        OP_MAX_INPUTS + OP_MAX_RESULTS + 2 + (plan->calls[i].program ? 2 * EW_MAX_OPERANDS : 0);
   plan->patches = ARENA_ARRAY(&plan->memory, Patch, slots);
   plan->row_counts = ARENA_ARRAY(&plan->memory, int64_t *, slots);
   if (!plan->patches || !plan->row_counts) return no_memory(err);

@@ -1,16 +1,14 @@
-#include "layer/layer.h"
+#include "layer/family.h"
 
 #include <string.h>
 
 /* What a row does not define is NULL: no parameters. */
-#define OPTIONAL __attribute__((weak))
 #define LAYER(name, ...)                                                                           \
-  OPTIONAL Status params_##name(const Attrs *options, const Shape *in, LayerParam *params,         \
-                                int *count, Err *err);                                             \
-  Status forward_##name(const LayerCall *call, Ref *out, Err *err);
+  __attribute__((weak)) Status params_##name(const Attrs *options, const Shape *in,                \
+                                             LayerParam *params, int *count, Err *err);
 #include "layer/layers.def"
 
-static Status forward_activation(const LayerCall *call, Ref *out, Err *err);
+static Status forward_activation(LayerCall *call, Ref *out, Err *err);
 
 static const LayerInfo infos[LAYER_COUNT] = {
 #define LAYER(layer_name, options, words)                                                          \
@@ -39,11 +37,12 @@ Status layer_params(LayerId id, const Attrs *options, const Shape *in, LayerPara
   return infos[id].params ? infos[id].params(options, in, params, count, err) : NN_OK;
 }
 
-Status layer_forward(const LayerCall *call, Ref *out, Err *err) {
+Status layer_forward(LayerCall *call, Ref *out, Err *err) {
+  for (int i = 0; i < LAYER_MAX_PARAMS; i++) call->updates[i] = REF_NONE;
   return infos[call->layer].forward(call, out, err);
 }
 
-static Status forward_activation(const LayerCall *call, Ref *out, Err *err) {
+static Status forward_activation(LayerCall *call, Ref *out, Err *err) {
   return graph_op(call->graph, out, infos[call->layer].activation, &call->in, 1, call->options,
                   err);
 }
@@ -82,7 +81,7 @@ Status params_Linear(const Attrs *options, const Shape *in, LayerParam *params, 
   return NN_OK;
 }
 
-Status forward_Linear(const LayerCall *call, Ref *out, Err *err) {
+Status forward_Linear(LayerCall *call, Ref *out, Err *err) {
   Attrs attrs;
   op_attr_defaults(OP_matmul, &attrs);
   attrs.at[1].number = true; /* trans_b: the weight is (out, in) */
@@ -95,7 +94,7 @@ Status forward_Linear(const LayerCall *call, Ref *out, Err *err) {
 
 /* ---- Flatten ---- */
 
-Status forward_Flatten(const LayerCall *call, Ref *out, Err *err) {
+Status forward_Flatten(LayerCall *call, Ref *out, Err *err) {
   const Shape *in = &graph_node(call->graph, call->in)->shape;
   if (in->ndim < 1) return err_set(err, NN_SHAPE, "Flatten: needs a batch, not a single number");
   Attrs attrs;
@@ -109,7 +108,7 @@ Status forward_Flatten(const LayerCall *call, Ref *out, Err *err) {
 
 /* ---- Dropout ---- */
 
-Status forward_Dropout(const LayerCall *call, Ref *out, Err *err) {
+Status forward_Dropout(LayerCall *call, Ref *out, Err *err) {
   double p = call->options->at[0].number;
   if (!(p >= 0 && p < 1))
     return err_set(err, NN_BAD_ARGUMENT, "Dropout: p must be at least 0 and less than 1, not %g",

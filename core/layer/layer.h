@@ -23,9 +23,12 @@ typedef struct LayerParam {
   Shape shape;
   InitId init; /* unless the user says otherwise */
   int64_t fan_in, fan_out;
-  bool decay; /* weight decay and penalties apply (not to biases) */
+  bool decay;  /* weight decay and penalties apply (not to biases) */
+  bool buffer; /* state that is not trained, such as running statistics */
 } LayerParam;
 
+/* The last member is for forward to fill: the new value of a buffer after a training step, or
+ * REF_NONE, as it comes. */
 typedef struct LayerCall {
   LayerId layer;
   const Attrs *options;
@@ -34,6 +37,7 @@ typedef struct LayerCall {
   Ref params[LAYER_MAX_PARAMS]; /* in the order of layer_params */
   bool training;
   int64_t stream; /* of random numbers; tells the layers of a model apart */
+  Ref updates[LAYER_MAX_PARAMS];
 } LayerCall;
 
 typedef struct LayerInfo {
@@ -42,7 +46,7 @@ typedef struct LayerInfo {
   const char *help;
   OpId activation; /* of an ACTIVATION row, else OP_COUNT */
   Status (*params)(const Attrs *options, const Shape *in, LayerParam *params, int *count, Err *err);
-  Status (*forward)(const LayerCall *call, Ref *out, Err *err);
+  Status (*forward)(LayerCall *call, Ref *out, Err *err);
 } LayerInfo;
 
 const LayerInfo *layer_info(LayerId id);
@@ -54,6 +58,6 @@ bool layer_option(LayerId id, int index, AttrSpec *spec);
 /* The parameters for an input of shape `in`, batch first. */
 Status layer_params(LayerId id, const Attrs *options, const Shape *in, LayerParam *params,
                     int *count, Err *err);
-Status layer_forward(const LayerCall *call, Ref *out, Err *err);
+Status layer_forward(LayerCall *call, Ref *out, Err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* A kernel's side of an op: attributes, operands and the call. Knows no table of ops, so kernels are
- * compiled anew only when this changes.
+/* A kernel's side of an op: attributes, operands and the call. Knows no table of ops, so kernels
+ * are compiled anew only when this changes.
  *
  * Kernels read shapes from the Call, never from the attributes: a plan may run them on a block of
  * the rows at a time (see OpRows in op.h). */
@@ -65,7 +65,7 @@ typedef struct OpCall {
   OpArg in[OP_MAX_INPUTS]; /* absent inputs have data NULL */
   OpArg out;
   OpArg more[OP_MAX_RESULTS - 1]; /* further results; data NULL: nobody reads it, do not store */
-  void *scratch; /* op_scratch bytes, aligned */
+  void *scratch;                  /* op_scratch bytes, aligned */
   const OpRun *run;
   int64_t first_row;          /* of the block this call computes: 0 unless a plan runs by blocks */
   bool accumulate;            /* OP_ROWS_REDUCE in block mode: add to out instead of writing it */

@@ -23,7 +23,7 @@ struct Step {
 };
 
 static Status make_plan(Step *step, const StepSpec *spec, const PlanOptions *options, Err *err) {
-  int count = 1 + spec->metric_count + spec->param_count + 1, used = 0;
+  int count = 1 + spec->metric_count + spec->param_count + spec->update_count + 1, used = 0;
   PlanOutput *outputs = calloc((size_t)count, sizeof *outputs);
   Ref *refs = calloc((size_t)count * 2, sizeof *refs), *grads = refs + count;
   Status status = outputs && refs ? NN_OK : err_set(err, NN_NO_MEMORY, "no memory for a step");
@@ -43,6 +43,9 @@ static Status make_plan(Step *step, const StepSpec *spec, const PlanOptions *opt
                    (size_t)spec->params[i].offset * dtype_size(spec->grads->dtype);
       outputs[used++] = (PlanOutput){.ref = grads[i], .dest = dest};
     }
+    for (int i = 0; i < spec->update_count; i++)
+      outputs[used++] = (PlanOutput){
+          .ref = spec->updates[i].ref, .dest = spec->updates[i].to->data, .late = true};
     status = plan_new(&step->plan, step->graph, outputs, used, options, err);
   }
   free(outputs);
@@ -89,6 +92,19 @@ static Status check_params(const Graph *graph, const StepSpec *spec, DType dtype
   return NN_OK;
 }
 
+static Status check_updates(const Graph *graph, const StepSpec *spec, Err *err) {
+  for (int i = 0; i < spec->update_count; i++) {
+    const Node *node = graph_node(graph, spec->updates[i].ref);
+    const Tensor *to = spec->updates[i].to;
+    char have[SHAPE_TEXT_SIZE], want[SHAPE_TEXT_SIZE];
+    if (!shape_equal(&node->shape, &to->shape) || node->dtype != to->dtype)
+      return err_set(err, NN_SHAPE, "state %d is %s %s, its new value %s %s", i + 1,
+                     dtype_name(to->dtype), shape_text(&to->shape, want), dtype_name(node->dtype),
+                     shape_text(&node->shape, have));
+  }
+  return NN_OK;
+}
+
 static Status check_spec(const Graph *graph, const StepSpec *spec, Err *err) {
   const Node *loss = graph_node(graph, spec->loss);
   char text[SHAPE_TEXT_SIZE];
@@ -103,6 +119,7 @@ static Status check_spec(const Graph *graph, const StepSpec *spec, Err *err) {
       return err_set(err, NN_SHAPE, "metric %d must be one %s number", i + 1,
                      dtype_name(loss->dtype));
   }
+  TRY(check_updates(graph, spec, err));
   return check_params(graph, spec, loss->dtype, err);
 }
 

@@ -19,6 +19,13 @@ typedef struct StepParam {
   int64_t offset;
 } StepParam;
 
+/* State that is not trained, such as running statistics: the value of `ref` goes to `to` after
+ * every step. The tensor must outlive the step. */
+typedef struct StepUpdated {
+  Ref ref;
+  const Tensor *to;
+} StepUpdated;
+
 typedef struct StepSpec {
   const Ref *inputs; /* batched; bound to the data's tensors in this order */
   int input_count;
@@ -26,9 +33,11 @@ typedef struct StepSpec {
   const Ref *metrics; /* one element each, sums over the batch's rows, of the loss's type */
   int metric_count;
   const StepParam *params;
-  int param_count;     /* 0: evaluate only */
-  const Tensor *grads; /* flat; the type of the loss */
-  Ref output;          /* rows to keep (predictions), or REF_NONE */
+  int param_count;            /* 0: evaluate only */
+  const Tensor *grads;        /* flat; the type of the loss */
+  const StepUpdated *updates; /* what else a step leaves behind */
+  int update_count;
+  Ref output; /* rows to keep (predictions), or REF_NONE */
 } StepSpec;
 
 typedef struct Step Step;

@@ -59,7 +59,7 @@ local function check_built(model, x, y, given)
     end
     local wrt, names = { node }, { "x" }
     for _, param in ipairs(model.book.params) do
-      if current.calls[param] then
+      if current.calls[param] and not param.buffer then
         wrt[#wrt + 1], names[#names + 1] = current.calls[param], param.name
       end
     end

@@ -75,6 +75,7 @@ local function make_param(book, layer, spec, given)
   local param = {
     name = name_of(book, layer) .. "." .. spec.name, layer = layer, key = spec.name, tensor = tensor,
     decay = spec.decay ~= false, lr_scale = layer.lr_scale or 1,
+    buffer = spec.buffer or nil, frozen = spec.buffer or nil,
   }
   book.params[#book.params + 1] = param
   book.by_layer[layer] = book.by_layer[layer] or {}
@@ -89,9 +90,20 @@ local function param_value(current, layer, spec, given)
     options.fail("%s has shape %s, but %s is needed here: the input's size has changed", param.name,
       shape_of(param.tensor:shape()), shape_of(spec.shape))
   end
+  if current.updates[param] then
+    return current.updates[param], param -- the layer's second call goes on from there
+  end
   local node = current.graph:param(param.tensor, param.name)
   current.calls[param] = node
-  return node
+  return node, param
+end
+
+-- From here on in this trace a buffer has a new value; a training step ends by writing it.
+local function update_buffer(current, param, node)
+  if not current.updates[param] then
+    current.updates[#current.updates + 1] = param
+  end
+  current.updates[param] = node
 end
 
 --- In a custom layer's forward: a parameter of this layer, made on first use.
@@ -114,11 +126,42 @@ function Layer:param(name, shape, initializer, given)
   return param_value(current, self, spec, initializer)
 end
 
+--- In a custom layer's forward: state that is not trained, such as a running mean. It is saved with the
+--- weights, and changes by `update`.
+---@param name string e.g. "running_mean"
+---@param shape integer[]
+---@param initializer? any an initializer, its name or values; default "zeros"
+---@return userdata value
+function Layer:buffer(name, shape, initializer)
+  local spec = { name = name, shape = shape, init = initializer or "zeros", fan_in = 1, fan_out = 1,
+    decay = false, buffer = true }
+  return (param_value(trace.current("buffer"), self, spec, initializer))
+end
+
+--- In a custom layer's forward: the value a buffer has after this training step. Evaluation leaves
+--- buffers as they are.
+---@param name string of a buffer this layer has
+---@param value userdata
+function Layer:update(name, value)
+  local current = trace.current("update")
+  local param = (current.book.by_layer[self] or {})[name]
+  if not param or not param.buffer then
+    options.fail("update: the layer has no buffer '%s'; make it with self:buffer(name, shape)", name)
+  end
+  if shape_of(value:shape()) ~= shape_of(param.tensor:shape()) then
+    options.fail("update: buffer %s has shape %s, the new value %s", param.name, shape_of(param.tensor:shape()),
+      shape_of(value:shape()))
+  end
+  if current.training then
+    update_buffer(current, param, value)
+  end
+end
+
 -- How many numbers a layer learns, those of the layers it calls left out.
 local function own_params(book, layer)
   local count = 0
   for _, param in pairs(book.by_layer[layer] or {}) do
-    count = count + param.tensor:size()
+    count = count + (param.buffer and 0 or param.tensor:size())
   end
   return count
 end
@@ -130,7 +173,8 @@ local function apply(layer, x, ...)
   local parent, parent_place = current.layer, current.place
   current.layer, current.place = name, layer.place
   current.graph:layer(name, layer.place)
-  local y = layer:forward(x, ...)
+  local results = table.pack(layer:forward(x, ...))
+  local y = results[1]
   current.layer, current.place = parent, parent_place
   current.graph:layer(parent, parent_place)
   if not graphs.is_node(y) then
@@ -143,7 +187,7 @@ local function apply(layer, x, ...)
     current.layers[#current.layers + 1] = { name = name, kind = layer.kind, shape = y:shape(),
       params = counted and 0 or count, layer = layer }
   end
-  return y
+  return table.unpack(results, 1, results.n)
 end
 
 function Layer:__call(x, ...)
@@ -230,18 +274,24 @@ local function check_inits(self, specs)
 end
 
 local function emit_row(self, current, x)
-  local specs, nodes = core.params(self.kind, self.options, x:shape()), {}
+  local specs, nodes, params = core.params(self.kind, self.options, x:shape()), {}, {}
   check_inits(self, specs)
   for i, spec in ipairs(specs) do
-    nodes[i] = param_value(current, self, spec, self.extra[spec.name .. "_init"])
+    nodes[i], params[i] = param_value(current, self, spec, self.extra[spec.name .. "_init"])
   end
   local book = current.book
   if not book.streams[self] then
     book.stream_count = (book.stream_count or 0) + 1
     book.streams[self] = book.stream_count
   end
-  return core.forward(self.kind, self.options, x, nodes, current.training, book.streams[self], current.layer,
-    self.place)
+  local y, updates = core.forward(self.kind, self.options, x, nodes, current.training, book.streams[self],
+    current.layer, self.place)
+  for i, param in ipairs(params) do
+    if updates and updates[i] and current.training then
+      update_buffer(current, param, updates[i])
+    end
+  end
+  return y
 end
 
 -- A layer meets its input long after it was written: messages say where that was.
@@ -275,7 +325,7 @@ end
 
 local function forward_sequential(self, x)
   for _, child in ipairs(self) do
-    x = child(x)
+    x = child(x) -- of several values the first goes on
   end
   return x
 end

@@ -42,7 +42,7 @@ local function flatten(book)
   end
   book.count = 0
   for _, param in ipairs(book.params) do
-    book.count = book.count + param.count
+    book.count = book.count + (param.buffer and 0 or param.count)
   end
 end
 
@@ -79,7 +79,8 @@ function Layer:build(like, given)
   return self
 end
 
---- The parameters in order of first use: { name, tensor, decay }. Tensors are the model's own.
+--- The parameters in order of first use: { name, tensor, decay, buffer }. Tensors are the model's own;
+--- `buffer` marks state that is not trained, such as running statistics.
 ---@return table[]
 function Layer:parameters()
   if not self.book then
@@ -87,7 +88,7 @@ function Layer:parameters()
   end
   local list = {}
   for i, param in ipairs(self.book.params) do
-    list[i] = { name = param.name, tensor = param.tensor, decay = param.decay }
+    list[i] = { name = param.name, tensor = param.tensor, decay = param.decay, buffer = param.buffer }
   end
   return list
 end
@@ -298,9 +299,12 @@ function M.make_step(model, spec)
     else
       loss = op.mean(prediction) -- a step has a loss; nobody reads this one
     end
-    local params, offsets
+    local params, offsets, updates, updated
     if spec.grads then
-      params, offsets = {}, {}
+      params, offsets, updates, updated = {}, {}, {}, {}
+      for i, param in ipairs(current.updates) do
+        updates[i], updated[i] = current.updates[param], param.tensor
+      end
       for _, param in ipairs(book.params) do
         if current.calls[param] and not param.frozen then
           params[#params + 1], offsets[#offsets + 1] = current.calls[param], param.offset
@@ -311,7 +315,7 @@ function M.make_step(model, spec)
     made.rows = spec.rows
     made.step = core.step {
       graph = graph, inputs = inputs, loss = loss, metrics = metrics, params = params, offsets = offsets,
-      grads = spec.grads, output = spec.output and prediction or nil, pool = spec.pool, off = spec.off,
+      grads = spec.grads, updates = updates, updated = updated, output = spec.output and prediction or nil, pool = spec.pool, off = spec.off,
       block_rows = spec.block_rows,
     }
     return made

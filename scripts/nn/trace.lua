@@ -38,7 +38,8 @@ end
 ---@param body fun(trace: Trace): any
 ---@return any ... what body returns
 function M.run(book, training, body)
-  local trace = { graph = graphs.new(), training = training, book = book, layers = {}, calls = {} }
+  local trace = { graph = graphs.new(), training = training, book = book, layers = {}, calls = {},
+    updates = {} }
   stack[#stack + 1] = trace
   local results = table.pack(xpcall(body, function(message)
     return message

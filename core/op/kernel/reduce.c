@@ -281,22 +281,16 @@ static void reduce_axes(const OpCall *call, Fold fold, real parameter, const Fin
 
 static const Finish as_it_is = {.divisor = 1, .root = 1};
 
-KERNEL(sum) {
-  reduce_axes(call, FOLD_SUM, 0, &as_it_is, part, parts);
-}
+KERNEL(sum) { reduce_axes(call, FOLD_SUM, 0, &as_it_is, part, parts); }
 
 KERNEL(mean) {
   Finish finish = {.divisor = call->attrs->at[EXTRA].number, .root = 1};
   reduce_axes(call, FOLD_SUM, 0, &finish, part, parts);
 }
 
-KERNEL(max) {
-  reduce_axes(call, FOLD_MAX, 0, &as_it_is, part, parts);
-}
+KERNEL(max) { reduce_axes(call, FOLD_MAX, 0, &as_it_is, part, parts); }
 
-KERNEL(min) {
-  reduce_axes(call, FOLD_MIN, 0, &as_it_is, part, parts);
-}
+KERNEL(min) { reduce_axes(call, FOLD_MIN, 0, &as_it_is, part, parts); }
 
 KERNEL(variance) {
   double count = call->attrs->at[COUNT].number, divisor = count - call->attrs->at[EXTRA].number;
