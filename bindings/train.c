@@ -53,6 +53,16 @@ static Tensor *tensor_field(lua_State *L, int index, const char *name) {
   return tensor;
 }
 
+/* A field that is a list of tensors, at most `most` of them; may be absent. */
+static void tensor_list(lua_State *L, int index, const char *name, Tensor **list, int most) {
+  if (table_field(L, index, name) != LUA_TNIL) luaL_checktype(L, -1, LUA_TTABLE);
+  for (int i = 0; i < most && lua_istable(L, -1); i++) {
+    if (lua_rawgeti(L, -1, i + 1) != LUA_TNIL) list[i] = binding_check_tensor(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 /* ---- threads ---- */
 
 /* pool(threads) */
@@ -178,22 +188,22 @@ static const StepUpdated *check_updates(lua_State *L, int index, const Graph *gr
   return updates;
 }
 
-/* step{ graph, inputs, loss, metrics, params, offsets, grads, updates, updated, output, pool, off,
+/* step{ graph, inputs, loss, metrics, params, offsets, grads, updates, updated, outputs, pool, off,
  * block_rows } */
 static int train_step(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   table_field(L, 1, "graph");
   Graph *graph = binding_check_graph(L, 2);
-  StepSpec spec = {.output = REF_NONE, .grads = tensor_field(L, 1, "grads")};
+  StepSpec spec = {.grads = tensor_field(L, 1, "grads")};
   table_field(L, 1, "inputs");
   spec.inputs = binding_check_nodes(L, lua_gettop(L), graph, &spec.input_count);
   table_field(L, 1, "loss");
   spec.loss = binding_check_ref(L, -1, graph, "the loss");
   if (table_field(L, 1, "metrics") != LUA_TNIL)
     spec.metrics = binding_check_nodes(L, lua_gettop(L), graph, &spec.metric_count);
-  if (table_field(L, 1, "output") != LUA_TNIL)
-    spec.output = binding_check_ref(L, -1, graph, "the output");
+  if (table_field(L, 1, "outputs") != LUA_TNIL)
+    spec.outputs = binding_check_nodes(L, lua_gettop(L), graph, &spec.output_count);
   spec.params = check_params(L, 1, graph, &spec.param_count);
   spec.updates = check_updates(L, 1, graph, &spec.update_count);
   PlanOptions options = {.isa = isa_best(),
@@ -236,19 +246,15 @@ static int nothing(lua_State *L) {
 static StepData check_step_data(lua_State *L, int index) {
   StepData data = {.first = integer_field(L, index, "first", 0),
                    .batches = integer_field(L, index, "batches", 1),
-                   .repeat = integer_field(L, index, "repeated", 1),
-                   .output = tensor_field(L, index, "output")};
+                   .repeat = integer_field(L, index, "repeated", 1)};
   int64_t total = 0;
   if (data.batches < 0 || data.repeat < 0 ||
       __builtin_mul_overflow(data.batches, data.repeat, &total))
     binding_raisef(L, "batches and repeated must be 0 or more");
-  table_field(L, index, "data");
-  luaL_checktype(L, -1, LUA_TTABLE);
-  for (int i = 0; i < STEP_MAX_INPUTS && lua_rawgeti(L, -1, i + 1) != LUA_TNIL; i++) {
-    data.inputs[i] = binding_check_tensor(L, -1);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
+  Tensor *inputs[STEP_MAX_INPUTS] = {NULL};
+  tensor_list(L, index, "data", inputs, STEP_MAX_INPUTS);
+  for (int i = 0; i < STEP_MAX_INPUTS; i++) data.inputs[i] = inputs[i];
+  tensor_list(L, index, "outputs", data.outputs, STEP_MAX_OUTPUTS);
   Tensor *order = tensor_field(L, index, "order");
   if (order) {
     if (order->dtype != DTYPE_I64) binding_raisef(L, "the order must be int64");
@@ -265,7 +271,7 @@ static StepData check_step_data(lua_State *L, int index) {
 }
 
 /* step:run{ data, order, first, batches, repeated, optim, lr or rates, clip_norm, clip_value, seed,
- * output, losses } -> { loss, metrics = {}, steps, last_loss, diverged, message or segment }: loss
+ * outputs, losses } -> { loss, metrics = {}, steps, last_loss, diverged, message or segment }: loss
  * and metrics are sums over rows */
 static int step_run_(lua_State *L) {
   enum { CHECK_MS = 50 };

@@ -17,13 +17,14 @@ struct Step {
   const void *bound[STEP_MAX_INPUTS];
   int64_t rows;
   DType dtype;
-  Ref output;
-  int output_index; /* in the plan's outputs, -1: none */
+  int output_count;
+  Ref outputs[STEP_MAX_OUTPUTS]; /* the plan's outputs behind loss and metrics */
   Pool *pool;
 };
 
 static Status make_plan(Step *step, const StepSpec *spec, const PlanOptions *options, Err *err) {
-  int count = 1 + spec->metric_count + spec->param_count + spec->update_count + 1, used = 0;
+  int count = 1 + spec->metric_count + spec->output_count + spec->param_count + spec->update_count;
+  int used = 0;
   PlanOutput *outputs = calloc((size_t)count, sizeof *outputs);
   Ref *refs = calloc((size_t)count * 2, sizeof *refs), *grads = refs + count;
   Status status = outputs && refs ? NN_OK : err_set(err, NN_NO_MEMORY, "no memory for a step");
@@ -33,10 +34,7 @@ static Status make_plan(Step *step, const StepSpec *spec, const PlanOptions *opt
   if (status == NN_OK) {
     outputs[used++].ref = spec->loss;
     for (int i = 0; i < spec->metric_count; i++) outputs[used++].ref = spec->metrics[i];
-    if (spec->output != REF_NONE) {
-      step->output_index = used;
-      outputs[used++].ref = spec->output;
-    }
+    for (int i = 0; i < spec->output_count; i++) outputs[used++].ref = spec->outputs[i];
     for (int i = 0; i < spec->param_count; i++) {
       if (grads[i] == REF_NONE) continue; /* its place in the flat vector stays zero */
       void *dest = (char *)spec->grads->data +
@@ -56,9 +54,10 @@ static Status make_plan(Step *step, const StepSpec *spec, const PlanOptions *opt
 /* Every input has the batch as its first axis. */
 static Status check_inputs(const Graph *graph, const StepSpec *spec, Err *err) {
   if (spec->input_count < 1 || spec->input_count > STEP_MAX_INPUTS ||
-      spec->metric_count > STEP_MAX_METRICS)
-    return err_set(err, NN_BAD_ARGUMENT, "a step has 1 to %d inputs and at most %d metrics",
-                   STEP_MAX_INPUTS, STEP_MAX_METRICS);
+      spec->metric_count > STEP_MAX_METRICS || spec->output_count > STEP_MAX_OUTPUTS)
+    return err_set(err, NN_BAD_ARGUMENT,
+                   "a step has 1 to %d inputs, at most %d metrics and at most %d outputs",
+                   STEP_MAX_INPUTS, STEP_MAX_METRICS, STEP_MAX_OUTPUTS);
   int64_t rows = graph_node(graph, spec->inputs[0])->shape.dims[0];
   for (int i = 0; i < spec->input_count; i++) {
     const Node *node = graph_node(graph, spec->inputs[i]);
@@ -69,10 +68,11 @@ static Status check_inputs(const Graph *graph, const StepSpec *spec, Err *err) {
                      " rows, at least 1; its shape is %s",
                      i + 1, rows, shape_text(&node->shape, text));
   }
-  if (spec->output == REF_NONE) return NN_OK;
-  const Shape *shape = &graph_node(graph, spec->output)->shape;
-  if (shape->ndim < 1 || shape->dims[0] != rows)
-    return err_set(err, NN_SHAPE, "the output of a step must have its %" PRId64 " rows", rows);
+  for (int i = 0; i < spec->output_count; i++) {
+    const Shape *shape = &graph_node(graph, spec->outputs[i])->shape;
+    if (shape->ndim < 1 || shape->dims[0] != rows)
+      return err_set(err, NN_SHAPE, "the output of a step must have its %" PRId64 " rows", rows);
+  }
   return NN_OK;
 }
 
@@ -134,10 +134,10 @@ Status step_new(Step **out, Graph *graph, const StepSpec *spec, const PlanOption
   step->metric_count = spec->metric_count;
   step->dtype = graph_node(graph, spec->loss)->dtype;
   step->rows = graph_node(graph, spec->inputs[0])->shape.dims[0];
-  step->output = spec->output;
-  step->output_index = -1;
+  step->output_count = spec->output_count;
   step->pool = options->pool;
   for (int i = 0; i < spec->input_count; i++) step->inputs[i] = spec->inputs[i];
+  for (int i = 0; i < spec->output_count; i++) step->outputs[i] = spec->outputs[i];
   Status status = make_plan(step, spec, options, err);
   if (status != NN_OK) {
     step_free(step);
@@ -156,8 +156,6 @@ void step_free(Step *step) {
 
 PlanInfo step_info(const Step *step) { return plan_info(step->plan); }
 
-const Node *step_output(const Step *step) { return graph_node(step->graph, step->output); }
-
 /* ---- binding a batch ---- */
 
 /* The rows that will be read are there, and there is room for those that are kept. */
@@ -172,11 +170,13 @@ static Status check_rows(const Step *step, const StepData *data, int64_t limit, 
                    data->batches, step->rows, data->first + 1,
                    data->order ? data->order_count : limit);
   if (data->order) TRY(batch_check_rows(data->order + data->first, count, limit, err));
-  if (!data->output || step->output == REF_NONE) return NN_OK;
-  const Node *node = step_output(step);
-  if (data->output->dtype != node->dtype ||
-      shape_count(&node->shape) / step->rows * count > tensor_count(data->output))
-    return err_set(err, NN_SHAPE, "there is no room for the output of %" PRId64 " rows", count);
+  for (int i = 0; i < step->output_count; i++) {
+    const Tensor *room = data->outputs[i];
+    const Node *node = graph_node(step->graph, step->outputs[i]);
+    if (room && (room->dtype != node->dtype ||
+                 shape_count(&node->shape) / step->rows * count > tensor_count(room)))
+      return err_set(err, NN_SHAPE, "there is no room for the output of %" PRId64 " rows", count);
+  }
   return NN_OK;
 }
 
@@ -250,12 +250,14 @@ static double now(void) {
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-static void keep_output(const Step *step, const StepData *data, int64_t position) {
-  if (!data->output || step->output_index < 0) return;
-  const Node *node = step_output(step);
-  size_t bytes = (size_t)shape_count(&node->shape) * dtype_size(node->dtype);
-  char *to = (char *)data->output->data + bytes / (size_t)step->rows * (size_t)position;
-  __builtin_memcpy(to, plan_output(step->plan, step->output_index), bytes);
+static void keep_outputs(const Step *step, const StepData *data, int64_t position) {
+  for (int i = 0; i < step->output_count; i++) {
+    if (!data->outputs[i]) continue;
+    const Node *node = graph_node(step->graph, step->outputs[i]);
+    size_t bytes = (size_t)shape_count(&node->shape) * dtype_size(node->dtype);
+    char *to = (char *)data->outputs[i]->data + bytes / (size_t)step->rows * (size_t)position;
+    __builtin_memcpy(to, plan_output(step->plan, 1 + step->metric_count + i), bytes);
+  }
 }
 
 Status step_run(Step *step, const StepData *data, const StepUpdate *update, double seconds,
@@ -280,7 +282,7 @@ Status step_run(Step *step, const StepData *data, const StepUpdate *update, doub
     if (data->losses) data->losses[i] = loss;
     result->last_loss = loss;
     for (int k = 0; k < step->metric_count; k++) result->metric[k] += scalar(step, 1 + k);
-    keep_output(step, data, position - data->first);
+    keep_outputs(step, data, position - data->first);
     result->steps = i + 1;
     if (!update->optim) continue;
     double lr = update->lr ? update->lr[i] : update->lr_all;

@@ -11,7 +11,7 @@
 #include "graph/plan.h"
 #include "train/optim.h"
 
-enum { STEP_MAX_INPUTS = 8, STEP_MAX_METRICS = 8 };
+enum { STEP_MAX_INPUTS = 8, STEP_MAX_METRICS = 32, STEP_MAX_OUTPUTS = 8 };
 
 /* A parameter of the graph, and where its gradient goes in the flat vector. */
 typedef struct StepParam {
@@ -37,7 +37,8 @@ typedef struct StepSpec {
   const Tensor *grads;        /* flat; the type of the loss */
   const StepUpdated *updates; /* what else a step leaves behind */
   int update_count;
-  Ref output; /* rows to keep (predictions), or REF_NONE */
+  const Ref *outputs; /* rows to keep (predictions) */
+  int output_count;
 } StepSpec;
 
 typedef struct Step Step;
@@ -46,9 +47,6 @@ Status step_new(Step **out, Graph *graph, const StepSpec *spec, const PlanOption
                 Err *err);
 void step_free(Step *step);
 PlanInfo step_info(const Step *step);
-/* The shape of the output for one batch, and its type. */
-const Node *step_output(const Step *step);
-
 typedef struct StepData {
   const Tensor *inputs[STEP_MAX_INPUTS]; /* first axis: all rows there are */
   const int64_t *order; /* row numbers in the order to take them, or NULL: as they stand */
@@ -57,7 +55,8 @@ typedef struct StepData {
   int64_t batches;      /* how many to run; each has the rows the graph was traced with */
   int64_t repeat; /* go over the same batches so many times (full-batch training); 1 is usual */
   double *losses; /* the loss of each step goes here, `batches * repeat` of them; or NULL */
-  Tensor *output; /* rows of predictions go here, at the position of their batch; or NULL */
+  Tensor *outputs[STEP_MAX_OUTPUTS]; /* rows of each output go here, at the position of their batch;
+                                        or NULL */
 } StepData;
 
 typedef struct StepUpdate {

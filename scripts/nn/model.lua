@@ -315,7 +315,8 @@ function M.make_step(model, spec)
     made.rows = spec.rows
     made.step = core.step {
       graph = graph, inputs = inputs, loss = loss, metrics = metrics, params = params, offsets = offsets,
-      grads = spec.grads, updates = updates, updated = updated, output = spec.output and prediction or nil, pool = spec.pool, off = spec.off,
+      grads = spec.grads, updates = updates, updated = updated, outputs = spec.output and { prediction } or nil,
+      pool = spec.pool, off = spec.off,
       block_rows = spec.block_rows,
     }
     return made
@@ -369,7 +370,7 @@ function Layer:predict(source)
   over_batches(self, x, { key = "predict" }, function(made, first, batches)
     output = output or tensors.zeros(with_rows(made.out, x:shape()[1]), self.book.dtype)
     made.step:run { data = { x }, first = first, batches = batches,
-      output = output:rows(first + 1, first + batches * made.rows) }
+      outputs = { output:rows(first + 1, first + batches * made.rows) } }
   end)
   if not output then
     options.fail("predict: there are no rows")

@@ -16,7 +16,7 @@ local function make(changes)
   made.w_node = made.graph:param(made.w, "w")
   made.y = op.matmul(made.x, made.w_node)
   local spec = { graph = made.graph, inputs = { made.x }, loss = op.mean(op.square(made.y)),
-    params = { made.w_node }, offsets = { 0 }, grads = made.grads, output = made.y }
+    params = { made.w_node }, offsets = { 0 }, grads = made.grads, outputs = { made.y } }
   for key, value in pairs(changes and changes(made) or {}) do
     spec[key] = value
   end
@@ -80,7 +80,7 @@ tests["data that are not there are refused"] = function()
   refused("row 6 is outside the 5", { data = { x }, order = tensor.new({ 0, 5 }, "int64") })
   refused("2 batches of 2 rows", { data = { x }, batches = 2, order = tensor.new({ 0, 1, 2 }, "int64") })
   refused("rates need a float64", { data = { x }, rates = tensor.ones { 1 } })
-  refused("no room for the output", { data = { x }, batches = 2, output = tensor.zeros { 3, 1 } })
+  refused("no room for the output", { data = { x }, batches = 2, outputs = { tensor.zeros { 3, 1 } } })
   testing.raises("threads must be 1 to", function() core.pool(2 ^ 32 + 1 | 0) end)
 end
 
