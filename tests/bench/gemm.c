@@ -38,7 +38,16 @@ static const Case CASES[] = {
     {"logistic 209", 209, 1, 12288, "NN"},  {"logistic dW 209", 12288, 1, 209, "TN"},
     {"cats in", 209, 20, 12288, "NN"},      {"cats in dW", 12288, 20, 209, "TN"},
     {"lenet 1", 6, 784, 25, "NN"},          {"lenet 2", 16, 100, 150, "NN"},
-    {"lstm", 64, 512, 128, "NN"},           {"lstm dW", 128, 512, 64, "TN"},
+    {"lstm", 64, 512, 128, "NT"},           {"lstm back", 64, 128, 512, "NN"},
+    {"lstm dWhh", 512, 128, 1792, "TN"},    {"lstm in", 1792, 512, 28, "NT"},
+    {"lstm dWih", 512, 28, 1792, "TN"},     {"gru", 64, 384, 128, "NT"},
+    {"gru back", 64, 128, 384, "NN"},       {"former qkv", 1024, 192, 64, "NT"},
+    {"former qkv dX", 1024, 64, 192, "NN"}, {"former qkv dW", 192, 64, 1024, "TN"},
+    {"former up", 1024, 256, 64, "NT"},     {"former up dX", 1024, 64, 256, "NN"},
+    {"former up dW", 256, 64, 1024, "TN"},  {"former down", 1024, 64, 256, "NT"},
+    {"former down dX", 1024, 256, 64, "NN"}, {"former down dW", 64, 256, 1024, "TN"},
+    {"former out", 1024, 64, 64, "NT"},     {"former out dW", 64, 64, 1024, "TN"},
+    {"wide NT", 128, 1024, 784, "NT"},      {"wide hidden NT", 128, 1024, 1024, "NT"},
     {"square 512", 512, 512, 512, "NN"},    {"square 1000", 1000, 1000, 1000, "NN"},
 };
 
