@@ -171,6 +171,15 @@ static int graph_size(lua_State *L) {
   return 1;
 }
 
+/* graph:cost(first, last) -> multiply-adds of the nodes with these numbers, from 1 */
+static int graph_cost_(lua_State *L) {
+  const Graph *graph = binding_check_graph(L, 1);
+  lua_Integer first = luaL_checkinteger(L, 2), last = luaL_checkinteger(L, 3);
+  if (first < 1 || last > graph_count(graph)) binding_raisef(L, "there are no such nodes");
+  lua_pushinteger(L, graph_cost(graph, (Ref)first - 1, (Ref)last));
+  return 1;
+}
+
 static const Node *node_of(lua_State *L) {
   NodeBox *box = binding_check_node(L, 1);
   return graph_node(box->box->graph, box->ref);
@@ -217,8 +226,13 @@ static int graph_is_node(lua_State *L) {
 }
 
 static const luaL_Reg graph_methods[] = {
-    {"input", graph_input_},         {"param", graph_param_}, {"layer", graph_layer_},
-    {"gradcheck", graph_gradcheck_}, {"close", graph_gc},     {NULL, NULL},
+    {"input", graph_input_},
+    {"param", graph_param_},
+    {"layer", graph_layer_},
+    {"gradcheck", graph_gradcheck_},
+    {"close", graph_gc},
+    {"cost", graph_cost_},
+    {NULL, NULL},
 };
 static const luaL_Reg graph_metamethods[] = {
     {"__gc", graph_gc}, {"__close", graph_gc}, {"__len", graph_size}, {NULL, NULL}};

@@ -236,6 +236,32 @@ Status graph_result(Graph *graph, Ref *out, Ref ref, int index, Err *err) {
   return NN_OK;
 }
 
+static int64_t node_cost(const Graph *graph, const Node *node) {
+  const OpInfo *info = op_info(node->op);
+  if (!info->cost) return 0;
+  Attrs attrs = *node->attrs;
+  OpShape shape = {.op = node->op,
+                   .inputs = node->inputs,
+                   .attrs = &attrs,
+                   .out = node->shape,
+                   .out_dtype = node->dtype};
+  for (int i = 0; i < node->inputs; i++) {
+    if (node->in[i] == REF_NONE) continue;
+    shape.shape[i] = &graph->nodes[node->in[i]]->shape;
+    shape.dtype[i] = graph->nodes[node->in[i]]->dtype;
+  }
+  return info->cost(&shape);
+}
+
+int64_t graph_cost(const Graph *graph, Ref first, Ref end) {
+  int64_t cost = 0;
+  for (Ref ref = first; ref < end; ref++) {
+    const Node *node = graph->nodes[ref];
+    if (node->kind == NODE_OP && node->slot < 0) cost += node_cost(graph, node);
+  }
+  return cost;
+}
+
 int graph_count(const Graph *graph) { return graph->count; }
 
 const Node *graph_node(const Graph *graph, Ref ref) { return graph->nodes[ref]; }

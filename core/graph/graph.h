@@ -56,6 +56,10 @@ Status graph_result(Graph *graph, Ref *out, Ref ref, int index, Err *err);
  * of wrt[i], or is REF_NONE when the loss does not depend on it. */
 Status graph_gradient(Graph *graph, Ref loss, const Ref *wrt, int count, Ref *grads, Err *err);
 
+/* Multiply-adds of the nodes `first` to `end` - 1: of products, convolutions and the like, whose
+ * ops say so. What works element by element counts nothing. */
+int64_t graph_cost(const Graph *graph, Ref first, Ref end);
+
 int graph_count(const Graph *graph);
 const Node *graph_node(const Graph *graph, Ref ref);
 /* "matmul of linear_2 (script.lua:12)": how messages name a node. Returns `text`. */

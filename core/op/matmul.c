@@ -9,6 +9,7 @@ Status infer_matmul(OpShape *call, Err *err);
 Status grad_matmul(OpGrad *grad, Err *err);
 OpRows rows_matmul(const OpShape *call, const bool *batched);
 int parts_matmul(const OpCall *call, int threads);
+int64_t cost_matmul(const OpShape *call);
 
 Status infer_matmul(OpShape *call, Err *err) {
   const Shape *a = call->shape[0], *b = call->shape[1];
@@ -39,6 +40,12 @@ Status infer_matmul(OpShape *call, Err *err) {
   call->out.dims[a->ndim - 1] = n;
   call->out_dtype = call->dtype[0];
   return NN_OK;
+}
+
+int64_t cost_matmul(const OpShape *call) {
+  const Shape *a = call->shape[0];
+  bool trans_a = call->attrs->at[MATMUL_TRANS_A].number != 0;
+  return shape_count(&call->out) * a->dims[a->ndim - (trans_a ? 2 : 1)];
 }
 
 /* The last two axes merged with all before: (..., m, k) as (rows, k). */

@@ -18,6 +18,7 @@ enum { OP_ALIAS = 1, OP_IN_PLACE = 2, OP_EPILOGUE = 4, OP_RESULT_UNIT = 16 };
   OPTIONAL Status grad_##name(OpGrad *grad, Err *err);                                             \
   OPTIONAL OpRows rows_##name(const OpShape *call, const bool *batched);                           \
   OPTIONAL size_t scratch_##name(const OpShape *call);                                             \
+  OPTIONAL int64_t cost_##name(const OpShape *call);                                               \
   OPTIONAL int parts_##name(const OpCall *call, int threads);
 #include "op/ops.def"
 
@@ -57,6 +58,7 @@ static const OpInfo infos[OP_COUNT] = {
                     .grad = grad_##op_name,                                                        \
                     .rows = rows_##op_name,                                                        \
                     .scratch = scratch_##op_name,                                                  \
+                    .cost = cost_##op_name,                                                        \
                     .parts = parts_##op_name},
 #include "op/ops.def"
 };

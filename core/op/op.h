@@ -104,6 +104,7 @@ typedef struct OpInfo {
   Status (*grad)(OpGrad *grad, Err *err);                   /* NULL: not differentiable */
   OpRows (*rows)(const OpShape *call, const bool *batched); /* NULL: OP_ROWS_MIX */
   size_t (*scratch)(const OpShape *call);                   /* NULL: none; bytes for one part */
+  int64_t (*cost)(const OpShape *call);                     /* multiply-adds; NULL: not counted */
   int (*parts)(const OpCall *call, int threads);            /* NULL: by size; at most `threads` */
 } OpInfo;
 
