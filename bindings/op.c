@@ -24,20 +24,23 @@ static bool operand_like(lua_State *L, int index) {
          lua_type(L, index) == LUA_TNUMBER;
 }
 
-/* Count the operands, find the graph they belong to, and the dtype of numbers among them. */
+/* Count the operands (nil stands for an absent one; numbers behind a nil are attributes), find the
+ * graph they belong to, and the dtype of numbers among them. */
 static void find_operands(lua_State *L, Operands *operands) {
   const OpInfo *info = op_info(operands->op);
-  bool typed = false;
+  bool typed = false, absent = false;
   int top = lua_gettop(L), node_index = 0;
   operands->dtype = DTYPE_F32;
   for (int i = 1; i <= info->arity; i++) {
     bool optional = i > info->arity - info->optional;
-    if (i > top || !operand_like(L, i)) {
+    if (i > top || !operand_like(L, i) || (absent && lua_type(L, i) == LUA_TNUMBER)) {
       if (!optional)
         binding_raisef(L, "%s: operand %d must be a tensor, a value of a graph or a number, got %s",
                        info->name, i, luaL_typename(L, i));
-      if (i <= top && lua_isnil(L, i)) operands->count = i;
-      break;
+      if (i > top || !lua_isnil(L, i)) break;
+      operands->count = i;
+      absent = true;
+      continue;
     }
     operands->count = i;
     const NodeBox *node = binding_test_node(L, i) ? binding_check_node(L, i) : NULL;

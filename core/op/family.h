@@ -4,12 +4,15 @@
 
 #include "op/op.h"
 
-/* infer_NAME of every row, and the grad_, rows_ and scratch_NAME that some define (see op.h). */
+/* infer_NAME of every row, and the grad_, rows_, scratch_, cost_ and parts_NAME that some define
+ * (see op.h). */
 #define OP(name, ...)                                                                              \
   Status infer_##name(OpShape *call, Err *err);                                                    \
   Status grad_##name(OpGrad *grad, Err *err);                                                      \
   OpRows rows_##name(const OpShape *call, const bool *batched);                                    \
-  size_t scratch_##name(const OpShape *call);
+  size_t scratch_##name(const OpShape *call);                                                      \
+  int64_t cost_##name(const OpShape *call);                                                        \
+  int parts_##name(const OpCall *call, int threads);
 #include "op/ops.def"
 
 /* Input 0 is float32 or float64, and inputs 1 .. count-1 are of the same type. */

@@ -18,6 +18,8 @@ static OpGraph op_graph(const OpCase *c, const OpGolden *golden, DType dtype) {
   Attrs attrs = case_attrs(c);
   must(graph_new(&made.graph, &err), &err);
   for (int i = 0; i < golden->inputs; i++) {
+    made.ref[i] = REF_NONE;
+    if (!golden->in[i].buffer) continue;
     made.in[i] = as_dtype(&golden->in[i], dtype);
     must(graph_param(made.graph, &made.ref[i], &made.in[i], "x", &err), &err);
   }

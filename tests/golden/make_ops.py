@@ -119,6 +119,56 @@ def dropout(a, x):
     return x * mask / (1 - p) if p < 1 else x * 0
 
 
+def dropout_mask(a, shape):
+    return dropout(a, torch.ones(shape, dtype=torch.float64))
+
+
+def attention_operands(a, q, k, v):
+    """(n, heads, length, size) of each, from rows that may hold several side by side."""
+    if k is None:
+        q, k, v = q.chunk(3, -1)
+    elif v is None:
+        k, v = k.chunk(2, -1)
+    heads = int(a.get("heads", 1))
+    return [x.reshape(*x.shape[:2], heads, x.shape[2] // heads).transpose(1, 2) for x in (q, k, v)]
+
+
+def attention_scores(a, q, k, mask, padding):
+    scores = q @ k.transpose(-1, -2) * (a.get("scale") or q.shape[-1] ** -0.5)
+    seen = torch.ones(scores.shape, dtype=torch.bool)
+    if mask is not None:
+        scores = scores + mask
+    if padding is not None:
+        seen &= (padding == 0)[:, None, None, :]
+    if a.get("causal"):
+        seen &= torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+    return torch.where(seen, scores, torch.full_like(scores, -math.inf))
+
+
+def joined(x):
+    return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], x.shape[1] * x.shape[3])
+
+
+def attention(a, q, k=None, v=None, mask=None, padding=None):
+    q, k, v = attention_operands(a, q, k, v)
+    scores = attention_scores(a, q, k, mask, padding)
+    hidden = (scores == -math.inf).all(-1, True)  # rows whose keys are all masked
+    weights = torch.softmax(scores.masked_fill(hidden, 0), -1).masked_fill(hidden, 0)
+    if a.get("dropout"):
+        weights = weights * dropout_mask({"p": a["dropout"], "stream": a.get("stream", 0)}, weights.shape)
+    return joined(weights @ v)
+
+
+def attention_grad(a, g, out, stats, q, k=None, v=None, mask=None, padding=None):
+    """The gradient in q, from the statistics that were given."""
+    q, k, v = attention_operands(a, q, k, v)
+    g, out = (x.reshape(*x.shape[:2], q.shape[1], -1).transpose(1, 2) for x in (g, out))
+    scores = attention_scores(a, q, k, mask, padding)
+    weights = torch.exp(scores - stats[..., :1]) / stats[..., 1:]
+    slopes = weights * (g @ v.transpose(-1, -2) - (g * out).sum(-1, True))
+    return joined(slopes @ k * (a.get("scale") or q.shape[-1] ** -0.5))
+
+
 def norm(x, dims, keep, p):
     return torch.linalg.vector_norm(x, p, dims, keep)
 
@@ -197,6 +247,8 @@ OPS = {
     "softmax_cross_entropy_grad": cross_entropy_grad,
     "correct": correct,
     "dropout": dropout,
+    "attention": attention,
+    "attention_grad": attention_grad,
 }
 
 LISTS = ("axes", "shape")
@@ -214,6 +266,8 @@ def parse_attrs(text):
 
 
 def make_input(text, random):
+    if text == "-":
+        return None
     shape_text, values = text.split(":", 1)
     shape = () if shape_text == "s" else tuple(int(n) for n in shape_text.split("x"))
     count = int(np.prod(shape, dtype=np.int64))
@@ -234,6 +288,8 @@ def make_input(text, random):
 
 
 def to_torch(array):
+    if array is None:
+        return None
     array = np.asarray(array)
     return torch.from_numpy(array.astype(np.float64 if array.dtype.kind == "f" else np.int64))
 
@@ -246,7 +302,8 @@ def make_case(op, label, inputs, attrs, checks):
     for i in wanted:
         tensors[i].requires_grad_()
     out = OPS[op](parse_attrs(attrs), *tensors)
-    made = {f"{label}.in{i}": array for i, array in enumerate(arrays)}
+    made = {f"{label}.in{i}": array for i, array in enumerate(arrays)
+            if array is not None}
     made[f"{label}.out"] = out.detach().numpy()
     if wanted:
         g = random.uniform(-1, 1, int(np.prod(out.shape))).astype(np.float32).reshape(out.shape)

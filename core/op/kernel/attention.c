@@ -1,0 +1,359 @@
+/* Softmax attention in tiles of BLOCK queries by BLOCK keys (see op/attention.c).
+ *
+ * Forward keeps a running maximum and sum of every row (Milakov and Gimelshein 2018) and rescales
+ * what it has of the result when the maximum grows. Backward computes the tile of scores again;
+ * with P = exp(S - top) / sum, G the gradient of the result O, and D_i = G_i . O_i, dV = P^T G, dS
+ * = P (G V^T - D),   dQ = scale dS K,   dK = scale dS^T Q. Products run in the matrix kernels.
+ * Dropout multiplies P by a matrix of 0 and 1 / (1 - p) that is a function of the element's
+ * address, as in dropout. */
+#include "op/attention.h"
+
+#include "base/hash.h"
+#include "op/kernel/family.h"
+#include "op/kernel/philox.h"
+#include "tensor/gemm.h"
+
+/* Two tiles of float32 are as large as the first-level cache; larger ones measured no faster. */
+enum { BLOCK = 64 };
+
+/* The smallest exponent whose power is a normal number: what is below counts as 0. */
+#define EXP_LOWEST ((real)(sizeof(real) == 4 ? -87 : -708))
+
+typedef real Tile[BLOCK * BLOCK];
+
+/* One head of one sample. */
+typedef struct Head {
+  const real *q, *k, *v;
+  real *out;
+  int64_t queries, keys, size, value_size;
+  int64_t q_row, k_row, v_row, out_row; /* elements between rows */
+  real scale;
+  bool causal;
+  const real *mask; /* (queries, keys) with rows mask_row apart, or NULL */
+  int64_t mask_row;
+  const OpArg *padding; /* NULL: none */
+  int64_t sample;
+  real *stats; /* (queries, 2): maximum and sum; NULL: not wanted */
+  /* dropout */
+  double p;
+  Rng rng;
+  uint64_t first; /* address of the head's first score */
+} Head;
+
+static int64_t round_up(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* ---- finding a head ---- */
+
+static int64_t place(const AttentionRows *rows, int64_t sample, int64_t head) {
+  return sample * rows->rows * rows->stride + rows->column + head * rows->width;
+}
+
+/* The mask of a head, which broadcasts to (samples, heads, queries, keys). */
+static void find_mask(Head *head, const OpArg *mask, int64_t sample, int64_t index) {
+  if (mask->shape.ndim == 0) return;
+  int64_t dims[4] = {1, 1, 1, 1}, step = 1, at[3];
+  for (int i = 0; i < mask->shape.ndim; i++) dims[4 - mask->shape.ndim + i] = mask->shape.dims[i];
+  for (int i = 3; i-- > 0;) {
+    step *= dims[i + 1];
+    at[i] = dims[i] > 1 ? step : 0;
+  }
+  head->mask = (const real *)mask->data + sample * at[0] + index * at[1];
+  head->mask_row = at[2];
+}
+
+static void find_dropout(Head *head, const OpCall *call, int64_t unit) {
+  head->p = call->attrs->at[ATTENTION_DROPOUT].number;
+  if (head->p == 0) return;
+  uint64_t stream = (uint64_t)call->attrs->at[ATTENTION_STREAM].number;
+  head->rng =
+      rng_make(call->run->seed, RNG_DROPOUT, hash_mix(hash_mix(stream + 1) + call->run->step));
+  head->first = (uint64_t)unit * (uint64_t)head->queries * (uint64_t)head->keys;
+}
+
+/* Head number `unit` of all samples'; the operands q, k, v, mask, padding begin at `in`. */
+static Head find_head(const OpCall *call, const OpArg *in, const AttentionSizes *sizes,
+                      int64_t unit) {
+  int64_t sample = unit / sizes->heads, index = unit % sizes->heads;
+  Head head = {.queries = sizes->q.rows,
+               .keys = sizes->k.rows,
+               .size = sizes->k.width,
+               .value_size = sizes->v.width,
+               .q_row = sizes->q.stride,
+               .k_row = sizes->k.stride,
+               .v_row = sizes->v.stride,
+               .out_row = sizes->heads * sizes->v.width,
+               .causal = call->attrs->at[ATTENTION_CAUSAL].number != 0,
+               .scale = (real)call->attrs->at[ATTENTION_SCALE].number,
+               .padding = in[4].shape.ndim ? &in[4] : NULL,
+               .sample = sample};
+  head.q = (const real *)in[sizes->q.holder].data + place(&sizes->q, sample, index);
+  head.k = (const real *)in[sizes->k.holder].data + place(&sizes->k, sample, index);
+  head.v = (const real *)in[sizes->v.holder].data + place(&sizes->v, sample, index);
+  if (head.scale == 0) head.scale = 1 / R(sqrt)((real)head.size);
+  find_mask(&head, &in[3], sample, index);
+  find_dropout(&head, call, unit + call->first_row * sizes->heads);
+  return head;
+}
+
+/* Where in a result with rows like the output's the head begins. */
+static int64_t out_place(const Head *head, int64_t unit, int64_t heads) {
+  return unit / heads * head->queries * head->out_row + unit % heads * head->value_size;
+}
+
+/* ---- products ---- */
+
+typedef struct Matrix {
+  const real *data;
+  int64_t row; /* elements between rows */
+  bool turned; /* read transposed */
+} Matrix;
+
+/* C (+)= A B; nothing when C is not wanted. */
+static void multiply(real *c, int64_t c_row, bool add, Matrix a, Matrix b, int64_t m, int64_t n,
+                     int64_t k) {
+  if (!c) return;
+  Gemm gemm = {.trans_a = a.turned,
+               .trans_b = b.turned,
+               .accumulate = add,
+               .m = m,
+               .n = n,
+               .k = k,
+               .a = a.data,
+               .b = b.data,
+               .c = c,
+               .lda = a.row,
+               .ldb = b.row,
+               .ldc = c_row};
+  gemm_runner(REAL_DTYPE, KERNEL_ISA)(&gemm, 0, 1);
+}
+
+/* ---- a tile of scores ---- */
+
+/* Queries from i0, keys from j0. */
+typedef struct Span {
+  int64_t i0, rows, j0, cols;
+} Span;
+
+/* -inf for the keys of the tile that are to be ignored, else 0. */
+static void find_penalties(const Head *head, const Span *span, real penalties[BLOCK]) {
+  const OpArg *padding = head->padding;
+  int64_t from = head->sample * head->keys + span->j0;
+  for (int64_t j = 0; j < span->cols; j++) {
+    bool ignored = padding->dtype == DTYPE_I64 ? ((const int64_t *)padding->data)[from + j] != 0
+                                               : ((const real *)padding->data)[from + j] != 0;
+    penalties[j] = ignored ? (real)-INFINITY : 0;
+  }
+}
+
+/* tile = scale Q K^T, masked; -inf up to whole vectors behind each row. */
+static void find_scores(const Head *head, const Span *span, real *tile) {
+  real penalties[BLOCK];
+  int64_t cols = span->cols, padded = round_up(cols);
+  if (head->padding) find_penalties(head, span, penalties);
+  multiply(tile, BLOCK, false, (Matrix){head->q + span->i0 * head->q_row, head->q_row, false},
+           (Matrix){head->k + span->j0 * head->k_row, head->k_row, true}, span->rows, cols,
+           head->size);
+  for (int64_t r = 0; r < span->rows; r++, tile += BLOCK) {
+    int64_t i = span->i0 + r, seen = head->causal ? i + 1 - span->j0 : cols;
+    for (int64_t j = cols; j < padded; j++) tile[j] = 0;
+    for (int64_t j = 0; j < padded; j++) tile[j] *= head->scale;
+    const real *mask = head->mask ? head->mask + i * head->mask_row + span->j0 : NULL;
+    for (int64_t j = 0; mask && j < cols; j++) tile[j] += mask[j];
+    for (int64_t j = 0; head->padding && j < cols; j++) tile[j] += penalties[j];
+    for (int64_t j = seen < 0 ? 0 : least(seen, cols); j < padded; j++) tile[j] = (real)-INFINITY;
+  }
+}
+
+static real row_max(const real *x, int64_t padded) {
+  real top = (real)-INFINITY;
+#pragma omp simd reduction(max : top)
+  for (int64_t j = 0; j < padded; j++) top = x[j] > top ? x[j] : top;
+  return top;
+}
+
+/* What is subtracted from a row's scores: its maximum, but a row of -inf must not become NaN. */
+static real row_base(real top) { return top == (real)-INFINITY ? 0 : top; }
+
+/* x = exp(x - base) * factor; the sum of the exponentials. */
+static real row_exp(real *x, int64_t padded, real base, real factor) {
+  real lanes[LANES] = {0};
+  for (int64_t at = 0; at < padded; at += LANES)
+#pragma omp simd
+    for (int l = 0; l < LANES; l++) {
+      real value = x[at + l] - base;
+      real power = R(exp)(value < EXP_LOWEST ? EXP_LOWEST : value);
+      power = value < EXP_LOWEST ? 0 : power;
+      x[at + l] = power * factor;
+      lanes[l] += power;
+    }
+  for (int half = LANES / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+  return lanes[0];
+}
+
+/* to = x after dropout, for row i of the scores. */
+static void drop_row(const Head *head, int64_t i, const Span *span, const real *x, real *to) {
+  uint64_t index = head->first + (uint64_t)i * (uint64_t)head->keys + (uint64_t)span->j0;
+  philox_drop(&head->rng, index, head->p, x, to, span->cols);
+}
+
+/* ---- forward ---- */
+
+/* Is there anything to see for the queries of the span, from key j0 on? */
+static bool in_sight(const Head *head, int64_t i_last, int64_t j0) {
+  return j0 < head->keys && (!head->causal || j0 <= i_last);
+}
+
+static void clear_rows(real *x, int64_t row, int64_t rows, int64_t count) {
+  for (int64_t i = 0; x && i < rows; i++) memset(x + i * row, 0, (size_t)count * sizeof *x);
+}
+
+static void scale_row(real *x, int64_t count, real factor) {
+  for (int64_t i = 0; i < count; i++) x[i] *= factor;
+}
+
+/* The rows [i0, i0 + rows) of one head's result. */
+static void attend(const Head *head, int64_t i0, int64_t rows) {
+  Tile tile __attribute__((aligned(64)));
+  real top[BLOCK], sum[BLOCK];
+  real *out = head->out + i0 * head->out_row;
+  for (int64_t r = 0; r < rows; r++) top[r] = (real)-INFINITY, sum[r] = 0;
+  for (int64_t j0 = 0; in_sight(head, i0 + rows - 1, j0); j0 += BLOCK) {
+    Span span = {i0, rows, j0, least(BLOCK, head->keys - j0)};
+    int64_t padded = round_up(span.cols);
+    find_scores(head, &span, tile);
+    for (int64_t r = 0; r < rows; r++) {
+      real *scores = tile + r * BLOCK, here = row_max(scores, padded);
+      here = here > top[r] ? here : top[r];
+      real keep = R(exp)(top[r] - row_base(here));
+      sum[r] = sum[r] * keep + row_exp(scores, padded, row_base(here), 1);
+      if (j0 > 0 && keep != 1) scale_row(out + r * head->out_row, head->value_size, keep);
+      if (head->p > 0) drop_row(head, i0 + r, &span, scores, scores);
+      top[r] = here;
+    }
+    multiply(out, head->out_row, j0 > 0, (Matrix){tile, BLOCK, false},
+             (Matrix){head->v + j0 * head->v_row, head->v_row, false}, rows, head->value_size,
+             span.cols);
+  }
+  for (int64_t r = 0; r < rows; r++) {
+    if (sum[r] == 0)
+      clear_rows(out + r * head->out_row, head->out_row, 1, head->value_size);
+    else
+      scale_row(out + r * head->out_row, head->value_size, 1 / sum[r]);
+    if (!head->stats) continue;
+    head->stats[2 * (i0 + r)] = top[r];
+    head->stats[2 * (i0 + r) + 1] = sum[r];
+  }
+}
+
+KERNEL(attention) {
+  AttentionSizes sizes = attention_of(call->in, call->attrs);
+  Range units = part_range(sizes.batch * sizes.heads, part, parts);
+  for (int64_t unit = units.begin; unit < units.end; unit++) {
+    Head head = find_head(call, call->in, &sizes, unit);
+    head.out = (real *)call->out.data + out_place(&head, unit, sizes.heads);
+    if (call->more[0].data) head.stats = (real *)call->more[0].data + 2 * unit * head.queries;
+    for (int64_t i0 = 0; i0 < head.queries; i0 += BLOCK)
+      attend(&head, i0, least(BLOCK, head.queries - i0));
+  }
+}
+
+/* ---- backward ---- */
+
+/* Where the gradients go: NULL when not wanted. They lie as the operands do. */
+typedef struct Gradients {
+  const real *g;
+  real *q, *k, *v;
+} Gradients;
+
+static real dot(const real *a, const real *b, int64_t count) {
+  real lanes[LANES] = {0};
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES)
+#pragma omp simd
+    for (int l = 0; l < LANES; l++) lanes[l] += a[i + l] * b[i + l];
+  for (int l = 0; i < count; i++, l++) lanes[l] += a[i] * b[i];
+  for (int half = LANES / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+  return lanes[0];
+}
+
+/* From the scores of a tile: `weights` P, `dropped` P after dropout (may be the same memory), and
+ * `slopes` scale dS. */
+static void find_slopes(const Head *head, const Gradients *to, const Span *span, real *weights,
+                        real *dropped, real *slopes) {
+  const real *g = to->g + span->i0 * head->out_row, *out = head->out + span->i0 * head->out_row;
+  multiply(slopes, BLOCK, false, (Matrix){g, head->out_row, false},
+           (Matrix){head->v + span->j0 * head->v_row, head->v_row, true}, span->rows, span->cols,
+           head->value_size);
+  int64_t padded = round_up(span->cols);
+  for (int64_t r = 0; r < span->rows; r++) {
+    const real *stats = head->stats + 2 * (span->i0 + r);
+    real *p = weights + r * BLOCK, *d = dropped + r * BLOCK, *s = slopes + r * BLOCK;
+    real mean = dot(g + r * head->out_row, out + r * head->out_row, head->value_size);
+    row_exp(p, padded, row_base(stats[0]), stats[1] == 0 ? 0 : 1 / stats[1]);
+    if (d != p) drop_row(head, span->i0 + r, span, p, d);
+    for (int64_t j = 0; j < span->cols; j++) s[j] = (d[j] * s[j] - p[j] * mean) * head->scale;
+  }
+}
+
+/* What one tile adds to the gradients of its queries, keys and values. */
+static void add_tile(const Head *head, const Gradients *to, const Span *span, bool add_keys) {
+  Tile weights __attribute__((aligned(64))), dropped __attribute__((aligned(64)));
+  Tile slopes __attribute__((aligned(64)));
+  real *used = head->p > 0 ? dropped : weights;
+  real *dq = to->q ? to->q + span->i0 * head->q_row : NULL;
+  real *dk = to->k ? to->k + span->j0 * head->k_row : NULL;
+  real *dv = to->v ? to->v + span->j0 * head->v_row : NULL;
+  find_scores(head, span, weights);
+  find_slopes(head, to, span, weights, used, slopes);
+  multiply(dv, head->v_row, add_keys, (Matrix){used, BLOCK, true},
+           (Matrix){to->g + span->i0 * head->out_row, head->out_row, false}, span->cols,
+           head->value_size, span->rows);
+  multiply(dq, head->q_row, span->j0 > 0, (Matrix){slopes, BLOCK, false},
+           (Matrix){head->k + span->j0 * head->k_row, head->k_row, false}, span->rows, head->size,
+           span->cols);
+  multiply(dk, head->k_row, add_keys, (Matrix){slopes, BLOCK, true},
+           (Matrix){head->q + span->i0 * head->q_row, head->q_row, false}, span->cols, head->size,
+           span->rows);
+}
+
+static void attend_back(const Head *head, const Gradients *to) {
+  if (head->keys == 0) clear_rows(to->q, head->q_row, head->queries, head->size);
+  for (int64_t j0 = 0; j0 < head->keys; j0 += BLOCK) {
+    int64_t cols = least(BLOCK, head->keys - j0);
+    bool met = false;
+    for (int64_t i0 = 0; i0 < head->queries; i0 += BLOCK) {
+      Span span = {i0, least(BLOCK, head->queries - i0), j0, cols};
+      if (!in_sight(head, i0 + span.rows - 1, j0)) continue;
+      add_tile(head, to, &span, met);
+      met = true;
+    }
+    if (met) continue;
+    if (to->k) clear_rows(to->k + j0 * head->k_row, head->k_row, cols, head->size);
+    if (to->v) clear_rows(to->v + j0 * head->v_row, head->v_row, cols, head->value_size);
+  }
+}
+
+/* Operands g, out, stats, then those of attention. */
+KERNEL(attention_grad) {
+  enum { BEFORE = 3 };
+  const OpArg *in = call->in + BEFORE;
+  AttentionSizes sizes = attention_of(in, call->attrs);
+  real *results[3] = {call->out.data, call->more[0].data, call->more[1].data};
+  Range units = part_range(sizes.batch * sizes.heads, part, parts);
+  for (int64_t unit = units.begin; unit < units.end; unit++) {
+    int64_t sample = unit / sizes.heads, index = unit % sizes.heads;
+    Head head = find_head(call, in, &sizes, unit);
+    int64_t at = out_place(&head, unit, sizes.heads);
+    head.out = (real *)call->in[1].data + at;
+    head.stats = (real *)call->in[2].data + 2 * unit * head.queries;
+    Gradients to = {.g = (const real *)call->in[0].data + at};
+    if (results[sizes.q.holder]) to.q = results[sizes.q.holder] + place(&sizes.q, sample, index);
+    if (results[sizes.k.holder]) to.k = results[sizes.k.holder] + place(&sizes.k, sample, index);
+    if (results[sizes.v.holder]) to.v = results[sizes.v.holder] + place(&sizes.v, sample, index);
+    attend_back(&head, &to);
+  }
+}
