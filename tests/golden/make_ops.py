@@ -178,6 +178,45 @@ def matmul(a, x, y):
     return torch.matmul(x, y.transpose(-1, -2) if a.get("trans_b") else y)
 
 
+def spatial(a, name, x, default):
+    """A list with an entry for every pooled axis of x."""
+    values = a.get(name) or default
+    return list(values) * (x.dim() - 2) if len(values) == 1 else list(values)
+
+
+def max_pool(a, x, indices=False):
+    pool = F.max_pool1d if x.dim() == 3 else F.max_pool2d
+    kernel = spatial(a, "kernel_size", x, None)
+    return pool(x, kernel, spatial(a, "stride", x, kernel), spatial(a, "padding", x, [0]),
+                spatial(a, "dilation", x, [1]), bool(a.get("ceil_mode", 0)), indices)
+
+
+def avg_pool(a, x):
+    pool = F.avg_pool1d if x.dim() == 3 else F.avg_pool2d
+    kernel = spatial(a, "kernel_size", x, None)
+    return pool(x, kernel, spatial(a, "stride", x, kernel), spatial(a, "padding", x, [0]),
+                bool(a.get("ceil_mode", 0)), bool(a.get("count_include_pad", 1)))
+
+
+def adaptive(max1d, max2d):
+    return lambda a, x: (max1d if x.dim() == 3 else max2d)(x, spatial(a, "output_size", x, None))
+
+
+def max_pool_grad(a, g, places):
+    out = g.new_zeros(list(g.shape[:2]) + [int(np.prod(a["size"]))])
+    out.scatter_add_(2, places.reshape(*g.shape[:2], -1), g.reshape(*g.shape[:2], -1))
+    return out.reshape(list(g.shape[:2]) + a["size"])
+
+
+def linear_grad(function):
+    """The gradient, from g, of a linear function of an x (n, c, *size)."""
+    def grad(a, g):
+        x = g.new_zeros(list(g.shape[:2]) + a["size"]).requires_grad_()
+        with torch.enable_grad():
+            return torch.autograd.grad(function(a, x, g), x, g)[0]
+    return grad
+
+
 OPS = {
     "add": lambda a, x, y: x + y,
     "sub": lambda a, x, y: x - y,
@@ -249,9 +288,17 @@ OPS = {
     "dropout": dropout,
     "attention": attention,
     "attention_grad": attention_grad,
+    "max_pool": max_pool,
+    "max_pool_grad": max_pool_grad,
+    "avg_pool": avg_pool,
+    "avg_pool_grad": linear_grad(lambda a, x, g: avg_pool(a, x)),
+    "adaptive_max_pool": adaptive(F.adaptive_max_pool1d, F.adaptive_max_pool2d),
+    "adaptive_avg_pool": adaptive(F.adaptive_avg_pool1d, F.adaptive_avg_pool2d),
+    "adaptive_avg_pool_grad": linear_grad(lambda a, x, g: adaptive(
+        F.adaptive_avg_pool1d, F.adaptive_avg_pool2d)(dict(output_size=list(g.shape[2:])), x)),
 }
 
-LISTS = ("axes", "shape")
+LISTS = ("axes", "shape", "kernel_size", "stride", "padding", "dilation", "size", "output_size")
 
 
 def parse_attrs(text):
