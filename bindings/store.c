@@ -2,10 +2,12 @@
  *
  * store.open(path, "read"|"write") -> store; store:run(name, values...) -> id of the row inserted;
  * store:rows(name, values...) -> list of rows by column name; store:begin(), store:commit(),
- * store:close(). All return nil, message when the store cannot do it. */
+ * store:close(); store.recover(from, to) -> {rows, damaged, tables}. All return nil, message when
+ * the store cannot do it. */
 #include "store/store.h"
 #include "base/hash.h"
 #include "binding.h"
+#include "store/recover.h"
 
 #include <math.h>
 #include <string.h>
@@ -139,6 +141,22 @@ static int rows_store(lua_State *L) {
   }
 }
 
+/* store.recover(from, to) */
+static int recover_store(lua_State *L) {
+  StoreRecovery recovery;
+  Err err;
+  const char *from = luaL_checkstring(L, 1), *to = luaL_checkstring(L, 2);
+  if (store_recover(from, to, &recovery, &err) != NN_OK) return binding_fail(L, &err);
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, recovery.rows);
+  lua_setfield(L, -2, "rows");
+  lua_pushinteger(L, recovery.damaged);
+  lua_setfield(L, -2, "damaged");
+  lua_pushstring(L, recovery.tables);
+  lua_setfield(L, -2, "tables");
+  return 1;
+}
+
 /* store.sha256(text) -> 64 hexadecimal digits */
 static int sha256(lua_State *L) {
   size_t length;
@@ -158,7 +176,8 @@ int luaopen_core_store(lua_State *L) {
       {"begin", begin_store}, {"commit", commit_store}, {"run", run_store},
       {"rows", rows_store},   {"path", path_store},     {"close", close_store},
       {"__gc", close_store},  {"__close", close_store}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"open", open_store}, {"sha256", sha256}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"open", open_store}, {"recover", recover_store}, {"sha256", sha256}, {NULL, NULL}};
   luaL_newmetatable(L, STORE_TYPE);
   luaL_setfuncs(L, methods, 0);
   lua_pushvalue(L, -1);

@@ -92,14 +92,57 @@ local COMMANDS = {
     end,
   },
   {
-    name = "export", takes = "[FILE] [STUDY] [--format csv|json]", most = 2, values = { format = true },
-    help = "all trials of a study on standard output",
+    name = "export", takes = "[FILE] [STUDY] [--format csv|json|tensorboard|mlflow] [--dir DIR]", most = 2,
+    values = { format = true, dir = true },
+    help = "all trials of a study on standard output, or as files that other programs read",
     run = function(words, given)
       local file, message = take_store(words)
       if not file then
         return nil, message
       end
-      return view().export(file, given.format, words[1])
+      return view().export(file, given.format, words[1], given.dir)
+    end,
+  },
+  {
+    name = "diff", takes = "[FILE] A B [--other FILE]", most = 3, values = { other = true },
+    help = "what differs between two trials (by number) or studies (NAME@VERSION): parameters, code, curves",
+    run = function(words, given)
+      local file, message = take_store(words)
+      if not file then
+        return nil, message
+      elseif #words < 2 then
+        return nil, "give two trials or two studies to compare"
+      end
+      return require("search.diff").diff(file, words[1], words[2], given.other)
+    end,
+  },
+  {
+    name = "merge", takes = "INTO FROM...", most = 99,
+    help = "add the studies of other run stores to one",
+    run = function(words)
+      if #words < 2 then
+        return nil, "give the store to add to, and those to read"
+      end
+      local out = {}
+      for i = 2, #words do
+        local text, message = require("search.merge").merge(words[1], words[i])
+        if not text then
+          return nil, message
+        end
+        out[#out + 1] = text
+      end
+      return table.concat(out)
+    end,
+  },
+  {
+    name = "doctor", takes = "[FILE] [--to NEW]", most = 1, values = { to = true },
+    help = "check a run store; of a damaged one, or with --to, save what can be read into a new file",
+    run = function(words, given)
+      local file, message = take_store(words)
+      if not file then
+        return nil, message
+      end
+      return require("search.doctor").doctor(file, given.to, given.to ~= nil)
     end,
   },
   {

@@ -210,12 +210,9 @@ static Status open_to_read(Store *store, Err *err) {
   sqlite3_busy_timeout(store->db, BUSY_MS);
   int version = 0;
   TRY(check_owner(store, &version, err));
-  if (version == SCHEMA_VERSION) return NN_OK;
+  /* An older schema lacks tables and columns only: what asks for those says so. */
   if (version == 0) return err_set(err, NN_FORMAT, "'%s' is empty, no run store yet", store->path);
-  return err_set(err, NN_UNSUPPORTED,
-                 "run store '%s' has the older schema %d (this program uses "
-                 "%d); it is upgraded by the next sweep that writes it",
-                 store->path, version, SCHEMA_VERSION);
+  return NN_OK;
 }
 
 static void store_free(Store *store) {
@@ -356,7 +353,8 @@ StoreValue store_column(const Store *store, StoreStatement which, int column) {
   case SQLITE_TEXT:
   case SQLITE_BLOB:
     value.type = STORE_TEXT;
-    value.text = (const char *)sqlite3_column_text(statement, column);
+    value.text = (const char *)sqlite3_column_blob(statement, column);
+    if (!value.text) value.text = ""; /* no bytes */
     value.length = (size_t)sqlite3_column_bytes(statement, column);
     break;
   default: break;

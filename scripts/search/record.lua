@@ -10,6 +10,8 @@ local Record = { __name = "search.record" }
 Record.__index = Record
 
 local BATCH = 0.1          -- seconds results may wait for their commit
+local GIT_SECONDS = 5      -- git may take to describe the working folder
+local LONGEST_DIFF = 1 << 20 -- bytes kept of what was not committed
 local LONGEST_OUTPUT = 65536 -- bytes kept of what a trial prints, from its end
 
 -- A store that fails ends the sweep; what was committed remains.
@@ -64,6 +66,25 @@ function M.files(run)
   end
   table.sort(files, function(a, b) return a.path < b.path end)
   return files, type(script) == "string" and script or source:sub(2)
+end
+
+--- The git commit of the folder a script lies in, and what was not committed there; for the record only.
+--- Empty where there is no repository, or no git.
+---@param script string
+---@return {commit: string?, diff: string?}
+function M.repository(script)
+  local run = require("core.plot").run
+  local folder = script:match("^(.*)/[^/]*$") or "."
+  local function git(...)
+    local result = run({ "git", "-c", "core.fsmonitor=false", "-C", folder, ... }, "", GIT_SECONDS)
+    return result and result.status == 0 and result.output or nil
+  end
+  local commit = git("rev-parse", "HEAD")
+  local diff = commit and git("diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", "--", ".")
+  return {
+    commit = commit and commit:match("%x+"),
+    diff = diff and diff ~= "" and (#diff <= LONGEST_DIFF and diff or diff:sub(1, LONGEST_DIFF) .. "\n[cut]\n") or nil,
+  }
 end
 
 --- The parts a study's results depend on, by name, each as a hash or short text.
@@ -159,10 +180,10 @@ function M.open(plan)
   for _, row in ipairs(check(opened:rows("name_list"))) do
     self.names[row.name] = row.id
   end
-  local engine = plan.engine
+  local engine, repository = plan.engine, M.repository(plan.script)
   self.session = check(opened:run("session_add", self.id, proc.wall(), proc.pid(), proc.hostname(),
     plan.workers, plan.threads, engine.version, _VERSION, engine.kernel, engine.isa,
-    plan.arguments, nil))
+    plan.arguments, repository.commit, repository.diff))
   check(opened:commit())
   return self
 end

@@ -149,7 +149,8 @@ function M.best(file, name)
   return table.concat(lines, "\n") .. "\n"
 end
 
-local FORMATS = { "csv", "json" }
+local FORMATS = { "csv", "json", "mlflow", "tensorboard" }
+local FOLDERS = { mlflow = "mlruns", tensorboard = "runs" } -- where those programs look
 
 -- One flat record per trial; parameters are prefixed, so that none hides a field.
 local function records(study)
@@ -175,24 +176,40 @@ local function records(study)
   return rows, columns
 end
 
---- All trials of a study: "csv", one line per trial, or "json", with every epoch.
+local function known_format(format)
+  for _, known in ipairs(FORMATS) do
+    if known == format then
+      return true
+    end
+  end
+  return false
+end
+
+--- All trials of a study: "csv", one line per trial, or "json", with every epoch, as text; "tensorboard" or
+--- "mlflow" as files in a folder.
 ---@param file string the store
 ---@param format string? default "csv"
 ---@param name string? of the study
+---@param dir string? of "tensorboard" (default "runs") and "mlflow" (default "mlruns")
 ---@return string? text
 ---@return string? message
-function M.export(file, format, name)
+function M.export(file, format, name, dir)
   format = format or "csv"
-  if format ~= "csv" and format ~= "json" then
+  if not known_format(format) then
     local near = options.nearest(format, FORMATS)
     return nil, ("unknown export format '%s'%s"):format(format,
-      near and (" (did you mean '%s'?)"):format(near) or "; it can be csv or json")
+      near and (" (did you mean '%s'?)"):format(near) or "; it can be " .. table.concat(FORMATS, ", "))
   end
   local study, message = studies.load(file, name)
   if not study then
     return nil, message
   end
-  if format == "csv" then
+  if FOLDERS[format] then
+    dir = dir or FOLDERS[format]
+    local done
+    done, message = require("search.export")[format](study, dir)
+    return done and ("%d trials written to %s\n"):format(#study.trials, dir), message
+  elseif format == "csv" then
     return tables.new(records(study)):csv()
   end
   local trials = {}

@@ -58,6 +58,59 @@ return testing.run {
     testing.equal(lines, 1 + 6)
     testing.matches(nnrun "export small.db --format json", '^{"study":"small"')
   end,
+  ["export writes TensorBoard events whose checksums hold"] = function()
+    nnrun "export small.db --format tensorboard --dir tb"
+    local path = testing.sh(("ls %s/tb/small/trial-0002/events.out.tfevents.*"):format(folder)):match("%S+")
+    local file = assert(io.open(path, "rb"))
+    local bytes = file:read("a")
+    file:close()
+    local at, records = 1, 0
+    while at <= #bytes do
+      local length = ("<I8"):unpack(bytes, at)
+      at, records = at + 8 + 4 + length + 4, records + 1
+    end
+    testing.equal({ at, records }, { #bytes + 1, 2 + 3 }) -- version, parameters, score three times
+    -- the length 24 and its masked CRC-32C, as TensorFlow writes them
+    testing.equal(bytes:sub(1, 12), "\24\0\0\0\0\0\0\0\163\127\75\34")
+  end,
+  ["export writes an MLflow folder"] = function()
+    nnrun "export small.db --format mlflow --dir ml"
+    local out = testing.sh(("cd %s/ml && for f in */*/params/size; do cat $f; echo; done | sort | tr -d '\\n'; cat */*/metrics/score | wc -l"):format(folder))
+    testing.matches(out, "^112233%s*18%s*$")
+  end,
+  ["diff tells parameters, code and the first epoch that differs"] = function()
+    local text = nnrun "diff small.db 1 5"
+    testing.matches(text, "size%s+1%s+3")
+    testing.matches(text, "score%s+1%s")
+    testing.contains(text, "code: the same")
+    local other = testing.write(folder .. "/other.lua", (testing.read(script):gsub("size %* 2 }", "size * 7 }")))
+    testing.sh(("cd %s && {nnrun} %s --store other.db --quiet"):format(folder, other))
+    local studies = nnrun "diff small.db small small --other other.db"
+    testing.matches(studies, "%- +return { score = trial.params.size %* 2 }")
+    testing.matches(studies, "%+ +return { score = trial.params.size %* 7 }")
+  end,
+  ["merge copies studies whole, and adds only what is missing"] = function()
+    nnrun "list small.db"
+    testing.contains(nnrun "merge all.db small.db", "6 trials added")
+    testing.contains(nnrun "merge all.db small.db", "0 trials added")
+    testing.equal(nnrun "export all.db --format json", nnrun "export small.db --format json")
+  end,
+  ["doctor finds a store whole, and saves what it can of a damaged one"] = function()
+    testing.contains(nnrun "doctor small.db", "is whole: 1 study, 6 trials")
+    local file = assert(io.open(store, "rb"))
+    local bytes = file:read("a")
+    file:close()
+    -- the page of a metric's table is lost: every page but the first is tried
+    local saved = 0
+    for page = 1, #bytes // 4096 - 1 do
+      testing.write(folder .. "/bad.db", bytes:sub(1, page * 4096) .. ("\xAA"):rep(4096) .. bytes:sub((page + 1) * 4096 + 1))
+      testing.sh(("rm -f %s/bad-recovered.db*"):format(folder))
+      local text = nnrun "doctor bad.db"
+      saved = saved + (text:find("saved %d+ rows") and 1 or 0)
+      testing.contains(nnrun "doctor bad-recovered.db", "bad-recovered.db is ")
+    end
+    testing.ok(saved > 5, ("saved something of %d damaged copies"):format(saved))
+  end,
   ["what is not there is said in one message"] = function()
     local out, err, status = nnrun "show missing.db"
     testing.contains(err, "missing.db")
