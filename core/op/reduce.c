@@ -1,4 +1,4 @@
-/* Reductions over axes: sum, mean, max, min, variance, norm, argmax, sum_to.
+/* Reductions over axes: sum, mean, max, min, variance, norm, prod, argmax, argmin, sum_to.
  *
  * Attributes after inference: axes spelled out, ascending. A hidden attribute after the visible
  * ones holds the number of elements that make one result, so that a mean over the batch can be
@@ -81,6 +81,10 @@ Status infer_norm(OpShape *call, Err *err) {
   return NN_OK;
 }
 
+Status infer_prod(OpShape *call, Err *err) { return infer_reduction(call, err); }
+
+Status infer_argmin(OpShape *call, Err *err) { return infer_argmax(call, err); }
+
 Status infer_argmax(OpShape *call, Err *err) {
   char text[SHAPE_TEXT_SIZE];
   int64_t axis = (int64_t)call->attrs->at[0].number;
@@ -88,8 +92,8 @@ Status infer_argmax(OpShape *call, Err *err) {
   TRY(op_axis(call->op, &axis, call->shape[0], err));
   call->attrs->at[0].number = (double)axis;
   if (call->shape[0]->dims[axis] == 0)
-    return err_set(err, NN_SHAPE, "argmax: axis %lld of shape %s has no elements",
-                   (long long)axis + 1, shape_text(call->shape[0], text));
+    return err_set(err, NN_SHAPE, "%s: axis %lld of shape %s has no elements",
+                   op_info(call->op)->name, (long long)axis + 1, shape_text(call->shape[0], text));
   call->out = (Shape){0};
   for (int i = 0; i < call->shape[0]->ndim; i++)
     if (i != axis) call->out.dims[call->out.ndim++] = call->shape[0]->dims[i];
@@ -132,6 +136,10 @@ OpRows rows_max(const OpShape *call, const bool *batched) { return rows_whole(ca
 OpRows rows_min(const OpShape *call, const bool *batched) { return rows_whole(call, batched); }
 OpRows rows_variance(const OpShape *call, const bool *batched) { return rows_whole(call, batched); }
 OpRows rows_norm(const OpShape *call, const bool *batched) { return rows_whole(call, batched); }
+
+OpRows rows_prod(const OpShape *call, const bool *batched) { return rows_whole(call, batched); }
+
+OpRows rows_argmin(const OpShape *call, const bool *batched) { return rows_argmax(call, batched); }
 
 OpRows rows_argmax(const OpShape *call, const bool *batched) {
   (void)batched;
@@ -182,6 +190,14 @@ Status grad_mean(OpGrad *grad, Err *err) {
   (void)err;
   Ref g = scale(grad, grad->out_grad, 1 / grad->attrs->at[MEAN_COUNT].number);
   grad->in_grads[0] = expand_like_input(grad, keep_dims(grad, g));
+  return NN_OK;
+}
+
+/* dx = g y / x */
+Status grad_prod(OpGrad *grad, Err *err) {
+  (void)err;
+  Ref product = keep_dims(grad, multiply(grad, grad->out_grad, grad->out));
+  grad->in_grads[0] = op_emit(grad->builder, OP_div, product, grad->in[0], NULL);
   return NN_OK;
 }
 

@@ -10,7 +10,8 @@
 
 struct Buffer {
   int references; /* a buffer belongs to one thread at a time; workers are processes */
-  void *bytes;
+  unsigned version;
+  void *bytes; /* small ones lie behind this struct, in one allocation */
 };
 
 /* Large buffers ask for huge pages: fewer TLB misses in training and a much cheaper fork. */
@@ -80,32 +81,48 @@ const char *shape_text(const Shape *shape, char text[SHAPE_TEXT_SIZE]) {
   return text;
 }
 
-static Buffer *buffer_new(size_t bytes) {
-  size_t whole, align = bytes >= 2 * (size_t)HUGE_PAGE ? HUGE_PAGE : TENSOR_ALIGN;
-  if (!checked_add(&whole, bytes, TENSOR_PAD) || !checked_align(&whole, whole, align)) return NULL;
-  Buffer *buffer = malloc(sizeof *buffer);
-  if (!buffer) return NULL;
-  buffer->references = 1;
-  buffer->bytes = aligned_alloc(align, whole);
-  if (!buffer->bytes) {
-    free(buffer);
+static Buffer *buffer_small(size_t bytes) {
+  size_t whole;
+  if (!checked_add(&whole, bytes, TENSOR_PAD + TENSOR_ALIGN) ||
+      !checked_align(&whole, whole, TENSOR_ALIGN))
     return NULL;
-  }
-  if (align == HUGE_PAGE) madvise(buffer->bytes, whole, MADV_HUGEPAGE);
-  memset(buffer->bytes, 0, whole);
+  Buffer *buffer = aligned_alloc(TENSOR_ALIGN, whole);
+  if (buffer) *buffer = (Buffer){.references = 1, .bytes = (char *)buffer + TENSOR_ALIGN};
   return buffer;
 }
 
-Status tensor_new(Tensor *out, DType dtype, const Shape *shape, Err *err) {
+static Buffer *buffer_huge(size_t bytes) {
+  size_t whole;
+  if (!checked_add(&whole, bytes, TENSOR_PAD) || !checked_align(&whole, whole, HUGE_PAGE))
+    return NULL;
+  Buffer *buffer = malloc(sizeof *buffer);
+  if (!buffer) return NULL;
+  *buffer = (Buffer){.references = 1, .bytes = aligned_alloc(HUGE_PAGE, whole)};
+  if (buffer->bytes) {
+    madvise(buffer->bytes, whole, MADV_HUGEPAGE);
+    return buffer;
+  }
+  free(buffer);
+  return NULL;
+}
+
+Status tensor_new_raw(Tensor *out, DType dtype, const Shape *shape, Err *err) {
   *out = (Tensor){0};
   TRY(shape_check(shape, dtype, err));
   size_t bytes = (size_t)shape_count(shape) * dtype_size(dtype);
-  Buffer *buffer = buffer_new(bytes);
+  Buffer *buffer = bytes < 2 * (size_t)HUGE_PAGE ? buffer_small(bytes) : buffer_huge(bytes);
   char text[SHAPE_TEXT_SIZE];
   if (!buffer)
     return err_set(err, NN_NO_MEMORY, "no memory for a %s tensor of shape %s (%zu bytes)",
                    dtype_name(dtype), shape_text(shape, text), bytes);
   *out = (Tensor){.dtype = dtype, .shape = *shape, .buffer = buffer, .data = buffer->bytes};
+  memset((char *)out->data + bytes, 0, TENSOR_PAD);
+  return NN_OK;
+}
+
+Status tensor_new(Tensor *out, DType dtype, const Shape *shape, Err *err) {
+  TRY(tensor_new_raw(out, dtype, shape, err));
+  memset(out->data, 0, tensor_bytes(out));
   return NN_OK;
 }
 
@@ -115,11 +132,24 @@ Tensor tensor_share(const Tensor *tensor) {
 }
 
 void tensor_release(Tensor *tensor) {
-  if (tensor->buffer && --tensor->buffer->references == 0) {
-    free(tensor->buffer->bytes);
-    free(tensor->buffer);
+  Buffer *buffer = tensor->buffer;
+  if (buffer && --buffer->references == 0) {
+    if ((char *)buffer->bytes != (char *)buffer + TENSOR_ALIGN) free(buffer->bytes);
+    free(buffer);
   }
   *tensor = (Tensor){0};
+}
+
+unsigned tensor_version(const Tensor *tensor) {
+  return tensor->buffer ? tensor->buffer->version : 0;
+}
+
+void tensor_touch(Tensor *tensor) {
+  if (tensor->buffer) tensor->buffer->version++;
+}
+
+bool tensor_alone(const Tensor *tensor) {
+  return tensor->buffer && tensor->buffer->references == 1;
 }
 
 Status tensor_reshape(Tensor *out, const Tensor *tensor, const Shape *shape, Err *err) {
@@ -176,12 +206,18 @@ void tensor_set(Tensor *tensor, int64_t index, double value) {
 }
 
 Status tensor_convert(Tensor *out, const Tensor *tensor, DType dtype, Err *err) {
-  TRY(tensor_new(out, dtype, &tensor->shape, err));
+  TRY(tensor_new_raw(out, dtype, &tensor->shape, err));
   if (dtype == tensor->dtype) {
     memcpy(out->data, tensor->data, tensor_bytes(tensor));
     return NN_OK;
   }
   int64_t count = tensor_count(tensor);
-  for (int64_t i = 0; i < count; i++) tensor_set(out, i, tensor_get(tensor, i));
+  if (dtype == DTYPE_F64 && tensor->dtype == DTYPE_F32)
+    for (int64_t i = 0; i < count; i++) ((double *)out->data)[i] = ((float *)tensor->data)[i];
+  else if (dtype == DTYPE_F32 && tensor->dtype == DTYPE_F64)
+    for (int64_t i = 0; i < count; i++)
+      ((float *)out->data)[i] = (float)((double *)tensor->data)[i];
+  else
+    for (int64_t i = 0; i < count; i++) tensor_set(out, i, tensor_get(tensor, i));
   return NN_OK;
 }

@@ -54,6 +54,14 @@ const char *shape_text(const Shape *shape, char text[SHAPE_TEXT_SIZE]);
 
 /* A new tensor of zeros. */
 Status tensor_new(Tensor *out, DType dtype, const Shape *shape, Err *err);
+/* The same with elements nobody has set; the padding behind them is zero. */
+Status tensor_new_raw(Tensor *out, DType dtype, const Shape *shape, Err *err);
+/* How often the buffer was written over since it was made, as far as writers say so by
+ * tensor_touch: whoever remembers a tensor's values can see that they are not there any more. */
+unsigned tensor_version(const Tensor *tensor);
+void tensor_touch(Tensor *tensor);
+/* Does nobody else look into the buffer? */
+bool tensor_alone(const Tensor *tensor);
 /* Another reference to the same buffer. */
 Tensor tensor_share(const Tensor *tensor);
 /* Drop the reference and clear the struct; harmless on a cleared one. */

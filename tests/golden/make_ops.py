@@ -167,6 +167,8 @@ def attention_grad(a, g, out, stats, q, k=None, v=None, mask=None, padding=None)
     weights = torch.exp(scores - stats[..., :1]) / stats[..., 1:]
     slopes = weights * (g @ v.transpose(-1, -2) - (g * out).sum(-1, True))
     return joined(slopes @ k * (a.get("scale") or q.shape[-1] ** -0.5))
+def remainder(a, x, y):
+    return x - y * torch.floor(x / y).detach()
 
 
 def norm(x, dims, keep, p):
@@ -216,6 +218,36 @@ def linear_grad(function):
             return torch.autograd.grad(function(a, x, g), x, g)[0]
     return grad
 
+def sort(a, x):
+    return torch.sort(x, stable=True, dim=int(a.get("axis", -1)),
+                      descending=bool(a.get("descending", 0)))[0]
+
+
+def prod(a, x):
+    for axis in sorted((d % x.dim() for d in axes(a, x)), reverse=True):
+        x = torch.prod(x, axis, bool(a.get("keepdims", 0)))
+    return x
+
+
+def cumsum(a, x):
+    axis = int(a.get("axis", -1))
+    if a.get("reverse"):
+        return torch.flip(torch.cumsum(torch.flip(x, [axis]), axis), [axis])
+    return torch.cumsum(x, axis)
+
+
+def gather(a, x, places):
+    axis = int(a.get("axis", -1))
+    outside = (places < 0) | (places >= x.shape[axis])
+    out = torch.gather(x, axis, places.clamp(0, x.shape[axis] - 1))
+    return torch.where(outside, torch.full_like(out, math.nan), out) if outside.any() else out
+
+
+def scatter_add(a, x, places, c):
+    axis = int(a.get("axis", -1))
+    inside = (places >= 0) & (places < x.shape[axis])
+    return x.scatter_add(axis, places.clamp(0, x.shape[axis] - 1), c * inside)
+
 
 OPS = {
     "add": lambda a, x, y: x + y,
@@ -243,6 +275,19 @@ OPS = {
     "greater": lambda a, x, y: truth(x > y),
     "greater_equal": lambda a, x, y: truth(x >= y),
     "where": lambda a, c, x, y: torch.where(c != 0, x, y),
+    "floor": lambda a, x: torch.floor(x),
+    "ceil": lambda a, x: torch.ceil(x),
+    "round": lambda a, x: torch.round(x),
+    "floor_divide": lambda a, x, y: torch.floor(x / y) + 0 * (x + y),
+    "remainder": remainder,
+    "log1p": lambda a, x: torch.log1p(x),
+    "expm1": lambda a, x: torch.expm1(x),
+    "tan": lambda a, x: torch.tan(x),
+    "logical_and": lambda a, x, y: truth(torch.logical_and(x, y)),
+    "logical_or": lambda a, x, y: truth(torch.logical_or(x, y)),
+    "logical_not": lambda a, x: truth(torch.logical_not(x)),
+    "isnan": lambda a, x: truth(torch.isnan(x)),
+    "isfinite": lambda a, x: truth(torch.isfinite(x)),
     "relu": lambda a, x: F.relu(x),
     "leaky_relu": lambda a, x: F.leaky_relu(x, a.get("slope", 0.01)),
     "sigmoid": lambda a, x: torch.sigmoid(x),
@@ -269,6 +314,18 @@ OPS = {
     "norm": lambda a, x: reduced(lambda x, dims, keep: norm(x, dims, keep, a.get("p", 2.0)))(a, x),
     "argmax": lambda a, x: torch.from_numpy(
         np.asarray(np.argmax(x.detach().numpy(), int(a.get("axis", -1))))),
+    "prod": prod,
+    "argmin": lambda a, x: torch.from_numpy(
+        np.asarray(np.argmin(x.detach().numpy(), int(a.get("axis", -1))))),
+    "sort": sort,
+    "cumsum": cumsum,
+    "cumprod": lambda a, x: torch.cumprod(x, int(a.get("axis", -1))),
+    "gather": gather,
+    "scatter_add": scatter_add,
+    "flip": lambda a, x: torch.flip(x, a["axes"]) if a.get("axes") else torch.flip(x, axes(a, x)),
+    "roll": lambda a, x: torch.roll(x, int(a["shift"]), int(a.get("axis", -1))) if x.numel() else x,
+    "tril": lambda a, x: torch.tril(x, int(a.get("diagonal", 0))),
+    "triu": lambda a, x: torch.triu(x, int(a.get("diagonal", 0))),
     "reshape": lambda a, x: x.reshape(a["shape"]),
     "transpose": lambda a, x: x.permute(a.get("axes") or tuple(reversed(range(x.dim())))),
     "slice": slice_of,

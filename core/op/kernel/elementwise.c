@@ -23,6 +23,12 @@ static inline real huber_(real d, real delta) {
   real a = R(fabs)(d);
   return a <= delta ? d * d / 2 : delta * (a - delta / 2);
 }
+/* fmod is exact; it has the sign of a, and the remainder that of b. */
+static inline real remainder_(real x, real divisor) {
+  real rest = R(fmod)(x, divisor);
+  return rest != 0 && (rest < 0) != (divisor < 0) ? rest + divisor : rest;
+}
+#define REMAINDER(x, divisor) remainder_(x, divisor)
 #define SIGMOID(x) sigmoid_(x)
 #define SOFTPLUS(x) softplus_(x)
 #define HUBER(d, delta) huber_(d, delta)

@@ -15,6 +15,7 @@ enum { TILE = 4 * LANES, ROW_CHUNK = 32 * LANES, COLUMN_CHUNK = 256 };
   X(SUM_SQUARE, 0, x *x, a + b)                                                                    \
   X(SUM_POWER, 0, R(pow)(R(fabs)(x), parameter), a + b)                                            \
   X(SUM_DEVIATION, 0, (x - parameter) * (x - parameter), a + b)                                    \
+  X(PRODUCT, 1, x, a *b)                                                                           \
   X(MAX, -INFINITY, x, (b > a || b != b ? b : a))                                                  \
   X(MIN, INFINITY, x, (b < a || b != b ? b : a))                                                   \
   X(MAX_ABS, 0, R(fabs)(x), (b > a || b != b ? b : a))
@@ -319,8 +320,10 @@ KERNEL(sum_to) {
   reduce(call, reduced, FOLD_SUM, 0, &as_it_is, part, parts);
 }
 
-/* The first NaN counts as the largest. */
-KERNEL(argmax) {
+KERNEL(prod) { reduce_axes(call, FOLD_PRODUCT, 0, &as_it_is, part, parts); }
+
+/* The first extreme element along the axis; the first NaN counts as one. */
+static void find_extreme(const OpCall *call, bool smallest, int part, int parts) {
   AxisView view = axis_view(&call->in[0].shape, (int)call->attrs->at[0].number);
   Range range = part_range(view.outer, part, parts);
   for (int64_t outer = range.begin; outer < range.end; outer++) {
@@ -329,9 +332,13 @@ KERNEL(argmax) {
       int64_t best = 0;
       for (int64_t i = 1; i < view.size; i++) {
         real now = x[i * view.inner], top = x[best * view.inner];
-        if (now > top || (now != now && top == top)) best = i;
+        bool better = smallest ? now < top : now > top;
+        if (better || (now != now && top == top)) best = i;
       }
       ((int64_t *)call->out.data)[outer * view.inner + inner] = best;
     }
   }
 }
+
+KERNEL(argmax) { find_extreme(call, false, part, parts); }
+KERNEL(argmin) { find_extreme(call, true, part, parts); }
