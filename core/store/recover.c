@@ -97,10 +97,15 @@ static void copy_tables(sqlite3 *from, sqlite3 *to, StoreRecovery *recovery) {
              TABLES[i].name);
     recovery->damaged++;
   }
-  /* metrics whose names are lost can still be told apart */
+  /* Metrics whose names are lost can still be told apart, and trials without their study shown. */
   sqlite3_exec(to,
                "INSERT OR IGNORE INTO names(id, name) SELECT DISTINCT name, 'lost_' || name"
-               " FROM metrics WHERE name NOT IN (SELECT id FROM names)",
+               " FROM metrics WHERE name NOT IN (SELECT id FROM names);"
+               "INSERT OR IGNORE INTO studies(id, name, version, fingerprint, objective, space,"
+               " sampler, settings, seed, seeds, threads, created)"
+               " SELECT DISTINCT study, 'lost', study, '', 'max value', '{}', '?',"
+               " '{\"objective\":\"max value best\"}', 0, max(repeat), 1, min(started) FROM trials"
+               " WHERE study NOT IN (SELECT id FROM studies) GROUP BY study",
                NULL, NULL, NULL);
   sqlite3_exec(to, "COMMIT", NULL, NULL, NULL);
 }

@@ -157,7 +157,8 @@ end
 local function mlflow_experiment(study, dir, experiment)
   local at = math.floor((study.created or 0) * 1000)
   return files.write(("%s/%s/meta.yaml"):format(dir, experiment), yaml {
-    { "artifact_location", ("%s/%s"):format(dir, experiment) }, { "creation_time", at }, { "experiment_id", experiment },
+    { "artifact_location", ("%s/%s"):format(dir, experiment) }, { "creation_time", at },
+    { "experiment_id", experiment },
     { "last_update_time", at }, { "lifecycle_stage", "active" }, { "name", study.name },
   })
 end

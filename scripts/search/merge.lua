@@ -67,9 +67,22 @@ local function copy_trial(into, from, study, trial, maps)
   return id
 end
 
--- The study of `into` that is the same, or a new one; and what was done.
-local function target_of(into, from, study)
-  local same = check(into:rows("study_same", study.name, study.fingerprint))[1]
+-- A study of `into` with the same name and fingerprint, if possible of the same version, that no other
+-- study of the source goes to.
+local function same_study(into, study, taken)
+  local found
+  for _, row in ipairs(check(into:rows("study_list"))) do
+    if row.name == study.name and row.fingerprint == study.fingerprint and not taken[row.id]
+      and (not found or row.version == study.version) then
+      found = row
+    end
+  end
+  return found
+end
+
+-- The study of `into` to add to; a new one if need be.
+local function target_of(into, from, study, taken)
+  local same = same_study(into, study, taken)
   if same then
     return same.id, same.version
   end
@@ -85,8 +98,9 @@ local function target_of(into, from, study)
   return id, version
 end
 
-local function merge_study(into, from, study, names)
-  local id, version = target_of(into, from, study)
+local function merge_study(into, from, study, names, taken)
+  local id, version = target_of(into, from, study, taken)
+  taken[id] = true
   local have, maps, added = {}, { session = {}, name = names, trial = {} }, 0
   for _, trial in ipairs(check(into:rows("trial_list", id))) do
     have[trial.number] = trial
@@ -125,9 +139,9 @@ end
 
 local function merge_all(into, from)
   check(into:begin())
-  local names, lines = name_ids(into, from), {}
+  local names, lines, taken = name_ids(into, from), {}, {}
   for i, study in ipairs(check(from:rows("study_list"))) do
-    lines[i] = merge_study(into, from, study, names)
+    lines[i] = merge_study(into, from, study, names, taken)
   end
   check(into:commit())
   return table.concat(lines)

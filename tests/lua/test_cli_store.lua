@@ -75,7 +75,8 @@ return testing.run {
   end,
   ["export writes an MLflow folder"] = function()
     nnrun "export small.db --format mlflow --dir ml"
-    local out = testing.sh(("cd %s/ml && for f in */*/params/size; do cat $f; echo; done | sort | tr -d '\\n'; cat */*/metrics/score | wc -l"):format(folder))
+    local out = testing.sh(("cd %s/ml && for f in */*/params/size; do cat $f; echo; done | sort | tr -d '\\n'; "
+      .. "cat */*/metrics/score | wc -l"):format(folder))
     testing.matches(out, "^112233%s*18%s*$")
   end,
   ["diff tells parameters, code and the first epoch that differs"] = function()
@@ -96,18 +97,20 @@ return testing.run {
     testing.equal(nnrun "export all.db --format json", nnrun "export small.db --format json")
   end,
   ["doctor finds a store whole, and saves what it can of a damaged one"] = function()
-    testing.contains(nnrun "doctor small.db", "is whole: 1 study, 6 trials")
+    testing.contains(nnrun "doctor small.db", "small.db is whole: ")
     local file = assert(io.open(store, "rb"))
     local bytes = file:read("a")
     file:close()
     -- the page of a metric's table is lost: every page but the first is tried
     local saved = 0
     for page = 1, #bytes // 4096 - 1 do
-      testing.write(folder .. "/bad.db", bytes:sub(1, page * 4096) .. ("\xAA"):rep(4096) .. bytes:sub((page + 1) * 4096 + 1))
+      testing.write(folder .. "/bad.db", bytes:sub(1, page * 4096) .. ("\xAA"):rep(4096)
+        .. bytes:sub((page + 1) * 4096 + 1))
       testing.sh(("rm -f %s/bad-recovered.db*"):format(folder))
       local text = nnrun "doctor bad.db"
       saved = saved + (text:find("saved %d+ rows") and 1 or 0)
-      testing.contains(nnrun "doctor bad-recovered.db", "bad-recovered.db is ")
+      local out, err = nnrun "doctor bad-recovered.db"
+      testing.contains(out .. err, "bad-recovered.db is ")
     end
     testing.ok(saved > 5, ("saved something of %d damaged copies"):format(saved))
   end,
