@@ -200,6 +200,13 @@ static int node_dtype(lua_State *L) {
   return 1;
 }
 
+/* node:is_view() -> whether it is another value's memory under another shape */
+static int node_is_view(lua_State *L) {
+  const Node *node = node_of(L);
+  lua_pushboolean(L, node->kind == NODE_OP && op_info(node->op)->alias);
+  return 1;
+}
+
 static int node_graph(lua_State *L) {
   binding_check_node(L, 1);
   binding_push_graph_of(L, 1);
@@ -236,8 +243,11 @@ static const luaL_Reg graph_methods[] = {
 };
 static const luaL_Reg graph_metamethods[] = {
     {"__gc", graph_gc}, {"__close", graph_gc}, {"__len", graph_size}, {NULL, NULL}};
-static const luaL_Reg node_methods[] = {
-    {"shape", node_shape}, {"dtype", node_dtype}, {"graph", node_graph}, {NULL, NULL}};
+static const luaL_Reg node_methods[] = {{"shape", node_shape},
+                                        {"dtype", node_dtype},
+                                        {"graph", node_graph},
+                                        {"is_view", node_is_view},
+                                        {NULL, NULL}};
 static const luaL_Reg node_metamethods[] = {{"__tostring", node_tostring}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"new", graph_new_}, {"is_node", graph_is_node}, {NULL, NULL}};
 

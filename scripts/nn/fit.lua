@@ -3,15 +3,16 @@
 --- A run keeps the engine's step for full and for last, shorter batches, the optimiser, and the order
 --- of rows, which depends on seed and epoch alone. One call to the engine is one epoch, or many of
 --- them when nothing has to happen in between.
+local bundle = require "bundle"
 local core = require "core.train"
 local layers = require "nn.layers"
-local losses = require "nn.loss"
 local metric_module = require "nn.metrics"
 local models = require "nn.model"
 local optimizers = require "nn.optim"
 local options = require "options"
 local proc = require "core.proc"
 local schedules = require "nn.schedule"
+local step_module = require "nn.step"
 local tensors = require "core.tensor"
 
 local M = {}
@@ -59,7 +60,9 @@ function History:__tostring()
 end
 
 local SPEC = {
-  loss = { type = "any", help = "name, nn.loss.NAME { ... } or function; default by the targets" },
+  loss = { type = "any", help = "name, nn.loss.NAME { ... } or function; of several outputs a table of them; "
+    .. "default by the targets" },
+  loss_weights = { type = "table", help = "of several outputs: what each loss counts; default 1" },
   optimizer = { type = "any", default = "adam", help = "nn.Adam { ... } or a name" },
   schedule = { type = "any", help = "learning rate: nn.schedule.NAME { ... } or function" },
   epochs = { type = "integer", min = 0, default = 10, help = "times through the data" },
@@ -72,7 +75,7 @@ local SPEC = {
   shuffle = { type = "boolean", default = true, help = "new order every epoch" },
   drop_last = { type = "boolean", default = false, help = "leave out a last, shorter batch" },
   validation = { type = "table", help = "data set to evaluate on after each epoch" },
-  metrics = { type = "table", help = "names; default { \"accuracy\" } for class labels" },
+  metrics = { type = "table", help = "names, or lists of names by output; default { \"accuracy\" } for class labels" },
   seed = { type = "integer", help = "of starting values, order and dropout; default the trial's, or 0" },
   dtype = { type = "string", choices = { "float32", "float64" }, help = "default: that of the data" },
   clip_norm = { type = "number", above = 0, help = "largest Euclidean norm of all gradients" },
@@ -122,9 +125,9 @@ local function step_of(run, rows)
   local made = run.steps[rows]
   if not made then
     local o = run.options
-    made = models.make_step(run.model, {
-      x = run.x, y = run.set.y, rows = rows, loss = run.loss, metrics = run.metrics, training = true,
-      grads = run.grads, pool = run.pool, off = o.off, l1 = o.l1, l2 = o.l2,
+    made = step_module.make(run.model, {
+      x = run.x, y = run.set.y, rows = rows, criterion = run.criterion, loss = o.loss, loss_weights = o.loss_weights,
+      metrics = o.metrics, training = true, grads = run.grads, pool = run.pool, off = o.off, l1 = o.l1, l2 = o.l2,
     })
     run.steps[rows] = made
   end
@@ -132,18 +135,31 @@ local function step_of(run, rows)
 end
 
 local function check_data(set, what)
-  if type(set) ~= "table" or not tensors.is_tensor(set.x) then
+  local function check_part(part, key, name)
+    if not tensors.is_tensor(part) then
+      options.fail("%s: %s must be a tensor, got %s", what, bundle.name(name, key), options.show(part))
+    end
+  end
+  if type(set) ~= "table" or set.x == nil then
     options.fail("%s: expected a data set, got %s", what, options.show(set))
   end
-  if not tensors.is_tensor(set.y) then
+  if set.y == nil then
     options.fail("%s: the data set has no targets", what)
   end
-  if set.x:shape()[1] == 0 then
-    options.fail("%s: the data set has no rows", what)
+  local rows
+  for i, parts in ipairs { set.x, set.y } do
+    bundle.map(parts, function(part, key)
+      check_part(part, key, i == 1 and "x" or "y")
+      rows = rows or part:shape()[1]
+      if rows == 0 then
+        options.fail("%s: the data set has no rows", what)
+      elseif part:shape()[1] ~= rows then
+        options.fail("%s: the data set has %d rows, but %s %d", what, rows,
+          i == 2 and key == "" and "targets for" or bundle.name(i == 1 and "x" or "y", key), part:shape()[1] or 0)
+      end
+    end)
   end
-  if set.x:shape()[1] ~= set.y:shape()[1] then
-    options.fail("%s: the data set has %d rows, but targets for %d", what, set.x:shape()[1], set.y:shape()[1] or 0)
-  end
+  return rows
 end
 
 -- What a model needs before it can train: parameters of the right type, and their gradients.
@@ -163,26 +179,25 @@ end
 
 local function new_run(model, set, given)
   local o = options.check(given or {}, SPEC, "fit")
-  check_data(set, "fit")
-  local rows = set.x:shape()[1]
+  local rows = check_data(set, "fit")
   local run = setmetatable({ model = model, set = set, options = o, steps = {}, done = 0, rows = rows }, Run)
   run.seed = o.seed or (o.trial and o.trial.seed) or 0
   run.optimizer = optimizers.optimizer(o.optimizer)
   run.schedule = schedules.from(o.schedule)
   run.batch = o.batch_size == "full" and rows or math.min(o.batch_size, rows)
-  run.loss = o.loss and losses.from(o.loss) or nil
-  local dtype = o.dtype or (model.book and model.book.dtype) or set.x:dtype()
-  run.x = set.x:dtype() == dtype and set.x or set.x:to(dtype)
+  local dtype = o.dtype or (model.book and model.book.dtype) or models.dtype_of(set.x)
+  run.x = models.inputs_as(set.x, dtype)
   prepare_model(run, dtype)
-  run.metrics = models.split_metrics(o.metrics, set.y)
   local full = step_of(run, run.batch)
-  run.loss, run.target = full.loss, full.target
-  model.loss = run.loss
+  run.criterion, run.names, run.data = full.criterion, full.names, bundle.list(run.x)
+  table.move(full.targets, 1, #full.targets, #run.data + 1, run.data)
+  model.criterion = run.criterion
   run.shuffled = o.shuffle and run.batch < rows
   run.order = run.shuffled and tensors.zeros({ rows }, "int64") or nil
   if o.validation then
     check_data(o.validation, "fit: validation")
-    run.validate = models.evaluator(model, o.validation, { loss = run.loss, metrics = o.metrics, pool = run.pool })
+    run.validate = models.evaluator(model, o.validation, { criterion = run.criterion, metrics = o.metrics,
+      pool = run.pool })
   end
   run.stopping = stopping_of(o)
   run.keep_best = o.best_weights == nil and o.early_stopping ~= nil or o.best_weights
@@ -228,7 +243,7 @@ local function run_batches(run, epoch)
     if rows > 0 and batches > 0 then
       local o = run.options
       local sums = step_of(run, rows).step:run {
-        data = { run.x, run.target }, order = run.order, first = before * run.batch, batches = batches,
+        data = run.data, order = run.order, first = before * run.batch, batches = batches,
         optim = run.optim, lr = lr, rates = rates and (before == 0 and rates or rates:rows(before + 1, before + 1)),
         clip_norm = o.clip_norm, clip_value = o.clip_value, seed = run.seed,
       }
@@ -236,7 +251,7 @@ local function run_batches(run, epoch)
         return nil, describe_divergence(run, sums)
       end
       total.loss = total.loss + sums.loss
-      for i in ipairs(run.metrics) do
+      for i in ipairs(run.names) do
         total.metrics[i] = (total.metrics[i] or 0) + sums.metrics[i]
       end
     end
@@ -304,7 +319,7 @@ local function run_chunk(run)
     "float64")
   local started = proc.now()
   local sums = step_of(run, run.batch).step:run {
-    data = { run.x, run.target }, batches = 1, repeated = count, optim = run.optim, rates = rates,
+    data = run.data, batches = 1, repeated = count, optim = run.optim, rates = rates,
     losses = losses_of, clip_norm = o.clip_norm, clip_value = o.clip_value, seed = run.seed,
   }
   local seconds = (proc.now() - started) / math.max(sums.steps, 1)
@@ -320,7 +335,7 @@ end
 
 local function can_chunk(run)
   local o = run.options
-  return run.batch == run.rows and #run.metrics == 0 and not (o.validation or run.stopping or o.callback
+  return run.batch == run.rows and #run.names == 0 and not (o.validation or run.stopping or o.callback
     or o.trial or o.verbose or run.schedule.adaptive)
 end
 
@@ -343,7 +358,7 @@ function Run:epoch()
   end
   self.done = epoch
   local row = { epoch = epoch, loss = total.loss / total.rows, lr = self.lr }
-  for i, name in ipairs(self.metrics) do
+  for i, name in ipairs(self.names) do
     row[name] = total.metrics[i] / total.rows
   end
   if self.validate then
@@ -380,7 +395,10 @@ end
 --- ends training with history.status "diverged" and a message naming step, layer and line.
 ---
 --- `loss`: by default cross_entropy for class labels (binary_cross_entropy for a single output), mse for
---- numbers. See help(nn.loss), help(nn.schedule), help(nn.metrics).
+--- numbers. See help(nn.loss), help(nn.schedule), help(nn.metrics). Of several outputs, by place or name,
+--- `loss = { class = "cross_entropy", size = "mse" }, loss_weights = { size = 0.3 }` and `metrics` are
+--- tables by output, and columns are called class_loss, val_size_mae and so on (output1_loss by place);
+--- a function as `loss` gets all outputs and all targets.
 ---@param set table a data set
 ---@param given? table
 ---@return History

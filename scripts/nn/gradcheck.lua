@@ -1,10 +1,13 @@
---- Gradient check of a model or a layer of one's own, in float64, against central differences.
+--- Gradient check of a model, a layer or a loss of one's own, in float64, against central differences.
+local bundle = require "bundle"
 local core_init = require "core.init"
+local criterion = require "nn.criterion"
+local init = require "nn.init"
 local layers = require "nn.layers"
 local losses = require "nn.loss"
-local models = require "nn.model"
 local op = require "core.op"
 local options = require "options"
+local steps = require "nn.step"
 local tensors = require "core.tensor"
 local trace = require "nn.trace"
 
@@ -13,7 +16,7 @@ local M = {}
 ---@class GradientCheck
 ---@field ok boolean whether the worst error is below the tolerance
 ---@field error number |analytic - numeric| / max(1, |analytic|, |numeric|), the worst one
----@field param string which parameter (or "x", the input)
+---@field param string which parameter, or which input ("x", "x[2]", "x.image")
 ---@field index integer flat index in it, from 1
 ---@field analytic number
 ---@field numeric number
@@ -25,17 +28,88 @@ function Check:__tostring()
     self.ok and "passed" or "FAILED", self.error, self.param, self.index, self.analytic, self.numeric)
 end
 
-local function input_of(like, given)
-  if type(like) == "table" and tensors.is_tensor(like.x) then
-    return like.x:to("float64"), like.y
-  elseif tensors.is_tensor(like) then
-    return like:to("float64"), nil
+-- ---- inputs ----
+
+-- Normal numbers, or whole ones from 0 to below - 1.
+local function random_input(shape, seed, stream)
+  if #shape == 0 or type(shape[1]) ~= "number" then
+    options.fail("gradcheck: expected a shape such as { 3, 5 }, got %s", options.show(shape))
+  end
+  local x = tensors.zeros(table.move(shape, 1, #shape, 1, {}), "float64")
+  core_init.fill(x, shape.below and init.uniform { low = 0, high = 1 } or "normal", 1, 1, seed, stream)
+  if not shape.below then
+    return x
+  end
+  local whole = tensors.zeros(x:shape(), "int64")
+  local from, to = x:view { x:size() }, whole:view { x:size() }
+  for i = 1, x:size() do
+    to:set(i, math.floor(from:get(i) * shape.below))
+  end
+  return whole
+end
+
+-- What to check on: a data set's x and y, or tensors, or random ones of the shapes given.
+local function data_of(like, seed)
+  if tensors.is_tensor(like) then
+    return like
   elseif type(like) ~= "table" then
     options.fail("gradcheck: expected a data set, a tensor or a shape such as { 3, 5 }, got %s", options.show(like))
+  elseif like.x and like.y then
+    return like.x, like.y
+  elseif getmetatable(like) ~= nil then
+    return like.x
+  elseif type(like[1]) == "number" then
+    return random_input(like, seed, 0)
   end
-  local x = tensors.zeros(like, "float64")
-  core_init.fill(x, "normal", 1, 1, given.seed, 0)
-  return x, nil
+  local parts = {}
+  for i, key in ipairs(options.keys(like)) do
+    key = math.tointeger(tonumber(key)) or key
+    local part = like[key]
+    parts[key] = tensors.is_tensor(part) and part or random_input(part, seed, i == 1 and 0 or 1000000 + i)
+  end
+  return parts
+end
+
+-- Numbers become float64 nodes to differentiate by, whole numbers inputs of the graph.
+local function bind_inputs(check, x)
+  return bundle.map(x, function(part, key)
+    local name = bundle.name("x", key)
+    if part:dtype() == "int64" then
+      local node = check.graph:input(name, "int64", part:shape(), true)
+      check.inputs[#check.inputs + 1], check.data[#check.data + 1] = node, part
+      return node
+    end
+    local node = check.graph:param(part:to("float64"), name)
+    check.wrt[#check.wrt + 1], check.names[#check.names + 1] = node, name
+    return node
+  end)
+end
+
+local function new_check(current)
+  return { graph = current.graph, inputs = {}, data = {}, wrt = {}, names = {} }
+end
+
+local function compare(check, loss, given)
+  if #check.wrt == 0 then
+    options.fail("gradcheck: there is nothing to differentiate by: no parameters, and whole numbers as input")
+  end
+  local worst = check.graph:gradcheck(loss, check.wrt, check.inputs, check.data, given.per_param)
+  worst.param, worst.ok = check.names[worst.param], worst.error <= given.tolerance
+  return setmetatable(worst, Check)
+end
+
+-- ---- models ----
+
+-- Of outputs without targets: the sum of their mean squares.
+local function square_loss(outputs)
+  local loss
+  for _, output in ipairs((bundle.list(outputs))) do
+    if output:dtype() == "float64" then
+      local term = op.mean(op.square(output))
+      loss = loss and loss + term or term
+    end
+  end
+  return loss
 end
 
 -- Build the model anew in float64, with the weights it has, and compare.
@@ -45,58 +119,86 @@ local function check_built(model, x, y, given)
   for i, param in ipairs(weights and model.book.params or {}) do
     param.tensor:copy(weights[i].tensor)
   end
-  return trace.run(model.book, false, function(current)
-    local node = current.graph:param(x, "x")
-    local prediction = model(node)
-    local inputs, data, loss = {}, {}
+  return trace.run(model.book, given.training, function(current)
+    local check = new_check(current)
+    local outputs = steps.call(model, bind_inputs(check, x))
+    local loss
     if y then
-      local law = given.loss and losses.from(given.loss) or models.default_loss(y, prediction:shape())
-      data[1] = models.target_of(law, y, prediction:shape(), "float64")
-      inputs[1] = current.graph:input("y", data[1]:dtype(), data[1]:shape(), true)
-      loss = law(prediction, inputs[1])
+      local emitted = criterion.emit(criterion.new(given.loss, given.loss_weights, outputs, y),
+        { graph = current.graph, outputs = outputs, y = y, rows = bundle.list(y)[1]:shape()[1], dtype = "float64" })
+      table.move(emitted.inputs, 1, #emitted.inputs, #check.inputs + 1, check.inputs)
+      table.move(emitted.targets, 1, #emitted.targets, #check.data + 1, check.data)
+      loss = emitted.loss
     else
-      loss = op.mean(op.square(prediction))
+      loss = square_loss(outputs)
     end
-    local wrt, names = { node }, { "x" }
     for _, param in ipairs(model.book.params) do
       if current.calls[param] and not param.buffer then
-        wrt[#wrt + 1], names[#names + 1] = current.calls[param], param.name
+        check.wrt[#check.wrt + 1], check.names[#check.names + 1] = current.calls[param], param.name
       end
     end
-    local worst = current.graph:gradcheck(loss, wrt, inputs, data, given.per_param)
-    worst.param, worst.ok = names[worst.param], worst.error <= given.tolerance
-    return setmetatable(worst, Check)
+    return compare(check, loss, given)
   end)
 end
 
---- Check the gradients of a model (or layer) in all its parameters and its input.
----
---- With a data set the loss is a real one; with a tensor or a shape, whose input is drawn at random, it
---- is the mean square of the output. Parameters are built anew, or taken over when the model is built.
----@param model Layer
----@param like any data set, tensor, or shape with the batch first: { 3, 5 }
----@param given? { loss: any?, tolerance: number?, per_param: integer?, seed: integer? } tolerance 1e-6,
---- per_param 0 (all elements), seed 0
----@return GradientCheck
-function M.check(model, like, given)
-  if not layers.is(model) then
-    options.fail("gradcheck: expected a model or a layer, got %s", options.show(model))
-  end
-  given = options.check(given, {
-    loss = { type = "any", help = "what fit's loss takes" },
-    tolerance = { type = "number", above = 0, default = 1e-6, help = "largest error that passes" },
-    per_param = { type = "integer", min = 0, default = 0, help = "elements tried of each; 0: all" },
-    seed = { type = "integer", default = 0, help = "of starting values and random input" },
-  }, "gradcheck")
-  local x, y = input_of(like, given)
-  local saved = { book = model.book, summary = model.summary, steps = model.steps, input_shape = model.input_shape }
+local function check_model(model, x, y, given)
+  local saved = { book = model.book, summary = model.summary, steps = model.steps }
   local ok, check = pcall(check_built, model, x, y, given)
-  model.book, model.summary, model.steps, model.input_shape = saved.book, saved.summary, saved.steps,
-    saved.input_shape
+  model.book, model.summary, model.steps = saved.book, saved.summary, saved.steps
   if not ok then
     error(check, 0)
   end
   return check
+end
+
+-- ---- losses ----
+
+local function check_loss(loss, x, given)
+  if not bundle.several(x) or not x[1] or not x[2] then
+    options.fail("gradcheck: a loss needs two shapes, of a prediction and of targets: { { 4, 3 }, { 4, below = 3 } }")
+  end
+  return trace.run({ params = {}, by_layer = {} }, given.training, function(current)
+    local check = new_check(current)
+    local prediction = bind_inputs(check, { x[1] })[1]
+    check.names[1] = "prediction"
+    local target = current.graph:input("y", x[2]:dtype(), x[2]:shape(), true)
+    check.inputs[1], check.data[1] = target, x[2]
+    return compare(check, loss(prediction, target), given)
+  end)
+end
+
+local OPTIONS = {
+  loss = { type = "any", help = "what fit's loss takes" },
+  loss_weights = { type = "table", help = "what fit's loss_weights takes" },
+  training = { type = "boolean", default = false, help = "as in training: with dropout, statistics of the batch" },
+  tolerance = { type = "number", above = 0, default = 1e-6, help = "largest error that passes" },
+  per_param = { type = "integer", min = 0, default = 0, help = "elements tried of each; 0: all" },
+  seed = { type = "integer", default = 0, help = "of starting values and random input" },
+}
+
+--- Check the gradients of a model or layer in all its parameters and inputs, or of a loss in its prediction.
+---
+--- With a data set the loss is a real one; with tensors or shapes, whose numbers are drawn at random, it is
+--- the mean square of the output. A shape with `below = n` is one of whole numbers from 0 to n - 1, such as
+--- words or labels; several inputs are a table of shapes: `nn.gradcheck(layer, { { 3, 5 }, { 3, below = 7 } })`.
+--- Parameters are built anew, or taken over when the model is built. A loss takes the shapes of predictions
+--- and targets: `nn.gradcheck(loss, { { 4, 3 }, { 4, below = 3 } })`.
+---@param model any a model or layer; or a loss: nn.loss.NAME { ... }, or a function of prediction and target
+---@param like any data set, tensor, shape with the batch first: { 3, 5 }, or a table of tensors and shapes
+---@param given? table
+---@return GradientCheck
+---@options OPTIONS
+function M.check(model, like, given)
+  given = options.check(given, OPTIONS, "gradcheck")
+  local is_loss = type(model) == "function" or losses.is(model)
+  if not is_loss and not layers.is(model) then
+    options.fail("gradcheck: expected a model, a layer or a loss, got %s", options.show(model))
+  end
+  local x, y = data_of(like, given.seed)
+  if is_loss then
+    return check_loss(losses.from(model), x, given)
+  end
+  return check_model(model, x, y, given)
 end
 
 return M

@@ -23,6 +23,7 @@ local rows = core.rows()
 ---@class Layer
 ---@field kind string "Linear"
 ---@field name? string how messages and saved weights call it; default kind and number: linear_1
+---@field returns_state? boolean what forward returns after its first value is no output of a model
 local Layer = {}
 Layer.__index = Layer
 Layer.__name = "Layer"
@@ -157,54 +158,69 @@ function Layer:update(name, value)
   end
 end
 
--- How many numbers a layer learns, those of the layers it calls left out.
-local function own_params(book, layer)
-  local count = 0
-  for _, param in pairs(book.by_layer[layer] or {}) do
-    count = count + (param.buffer and 0 or param.tensor:size())
+--- In a forward: a parameter of this layer for another one to use, such as the table of an embedding for the
+--- last layer (tied weights). The layer must have been called before in this forward.
+---@param name? string default "weight"
+---@return userdata value
+function Layer:weight(name)
+  local current = trace.current("weight")
+  local param = (current.book.by_layer[self] or {})[name or "weight"]
+  if not param then
+    options.fail("weight: %s has no '%s' yet; call the layer first", current.book.names[self] or self.kind,
+      name or "weight")
   end
-  return count
+  local node = current.graph:param(param.tensor, param.name)
+  current.calls[param] = node
+  return node
 end
 
--- Call a layer on a value of a graph: its forward, with nodes and messages in its name.
-local function apply(layer, x, ...)
+-- Whether an argument makes a call a forward: a value of a graph, or a table of them.
+local function traced(value)
+  if type(value) == "table" and getmetatable(value) == nil then
+    local _, part = next(value)
+    return graphs.is_node(part)
+  end
+  return graphs.is_node(value)
+end
+
+-- Call a layer on values of a graph: its forward, with nodes and messages in its name. For the summary a
+-- record is kept of each call, before those of the layers it calls.
+local function apply(layer, ...)
   local current = trace.current(layer.kind)
   local name = name_of(current.book, layer)
   local parent, parent_place = current.layer, current.place
   current.layer, current.place = name, layer.place
   current.graph:layer(name, layer.place)
-  local results = table.pack(layer:forward(x, ...))
-  local y = results[1]
+  local record = { name = name, layer = layer, depth = current.depth or 0, first = #current.graph + 1 }
+  current.layers[#current.layers + 1] = record
+  current.depth = record.depth + 1
+  local results = table.pack(layer:forward(...))
+  current.depth = record.depth
   current.layer, current.place = parent, parent_place
   current.graph:layer(parent, parent_place)
-  if not graphs.is_node(y) then
-    options.fail("%s: forward must return a value of the graph, not %s", name, options.show(y))
+  if not traced(results[1]) then
+    options.fail("%s: forward must return a value of the graph, not %s", name, options.show(results[1]))
   end
-  local count = own_params(current.book, layer)
-  if not layer.container or count > 0 then
-    local counted = current.calls[layer] -- called twice, its parameters are the same
-    current.calls[layer] = true
-    current.layers[#current.layers + 1] = { name = name, kind = layer.kind, shape = y:shape(),
-      params = counted and 0 or count, layer = layer }
-  end
+  record.last, record.output = #current.graph, results[1]
   return table.unpack(results, 1, results.n)
 end
 
 function Layer:__call(x, ...)
-  if graphs.is_node(x) then
+  if traced(x) then
     return apply(self, x, ...)
   end
-  return self:predict(x, ...)
+  return self:predict(select("#", ...) == 0 and x or { x, ... })
 end
 
 -- ---- layers of the engine ----
 
 -- Split constructor arguments: numbers and booleans are options in the row's order, a string is an
--- activation, a table holds named options, NAME_init, activation, name and lr_scale.
+-- activation, a table holds named options, NAME_init, activation, name and lr_scale, and layers whose
+-- parameter NAME is to be this one's, too.
 local EXTRA = { activation = true, name = true, lr_scale = true }
 
 local function read_arguments(row, ...)
-  local named, extra, position = {}, {}, 0
+  local named, extra, position = {}, { tied = {} }, 0
   for i = 1, select("#", ...) do
     local value = select(i, ...)
     if type(value) == "string" or type(value) == "function" then
@@ -213,6 +229,8 @@ local function read_arguments(row, ...)
       for key, entry in pairs(value) do
         if type(key) == "string" and (EXTRA[key] or key:find("_init$")) then
           extra[key] = entry
+        elseif M.is(entry) and not row.by_name[key] then
+          extra.tied[key] = entry
         else
           named[key] = entry
         end
@@ -257,12 +275,28 @@ local function activation_of(value, where)
     near and (" (did you mean '%s'?)"):format(near) or "; there are " .. table.concat(known, ", "))
 end
 
+-- The parameter of the layer this one shares it with.
+local function tied_value(self, spec)
+  local other = self.extra.tied[spec.name]
+  local node = other:weight(spec.name)
+  if shape_of(node:shape()) ~= shape_of(spec.shape) then
+    options.fail("nn.%s: %s is shared with %s, whose shape is %s; %s is needed here", self.kind, spec.name, other.kind,
+      shape_of(node:shape()), shape_of(spec.shape))
+  end
+  return node
+end
+
 -- Starting values are known to be misspelt when the parameters are known.
 local function check_inits(self, specs)
   local known = {}
   for i, spec in ipairs(specs) do
     known[i] = spec.name .. "_init"
-    known[known[i]] = true
+    known[known[i]], known[spec.name] = true, true
+  end
+  for _, key in ipairs(options.keys(self.extra.tied)) do
+    if not known[key] then
+      options.fail("nn.%s: unknown option '%s'; it has no such parameter to share", self.kind, key)
+    end
   end
   for _, key in ipairs(options.keys(self.extra)) do
     if key:find("_init$") and not known[key] then
@@ -274,10 +308,18 @@ local function check_inits(self, specs)
 end
 
 local function emit_row(self, current, x)
+  if not graphs.is_node(x) then
+    options.fail("nn.%s takes one value, got %s", self.kind, type(x) == "table" and
+      "several by name: " .. table.concat(options.keys(x), ", ") or options.show(x))
+  end
   local specs, nodes, params = core.params(self.kind, self.options, x:shape()), {}, {}
   check_inits(self, specs)
   for i, spec in ipairs(specs) do
-    nodes[i], params[i] = param_value(current, self, spec, self.extra[spec.name .. "_init"])
+    if self.extra.tied[spec.name] then
+      nodes[i] = tied_value(self, spec)
+    else
+      nodes[i], params[i] = param_value(current, self, spec, self.extra[spec.name .. "_init"])
+    end
   end
   local book = current.book
   if not book.streams[self] then
@@ -286,9 +328,9 @@ local function emit_row(self, current, x)
   end
   local y, updates = core.forward(self.kind, self.options, x, nodes, current.training, book.streams[self],
     current.layer, self.place)
-  for i, param in ipairs(params) do
-    if updates and updates[i] and current.training then
-      update_buffer(current, param, updates[i])
+  for i = 1, #specs do
+    if params[i] and updates and updates[i] and current.training then
+      update_buffer(current, params[i], updates[i])
     end
   end
   return y
@@ -323,9 +365,13 @@ end
 
 -- ---- layers in Lua ----
 
-local function forward_sequential(self, x)
-  for _, child in ipairs(self) do
-    x = child(x) -- of several values the first goes on
+local function forward_sequential(self, x, ...)
+  for i, child in ipairs(self) do
+    if i == 1 then
+      x = child(x, ...)
+    else
+      x = child(x) -- of several values the first goes on
+    end
   end
   return x
 end

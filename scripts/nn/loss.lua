@@ -37,8 +37,21 @@ local function mean_of(elementwise)
   end
 end
 
+--- Logits (N, ..., C) and labels (N, ...) as (M, C) and (M): every place of a sequence is a sample.
+---@param prediction userdata
+---@param target userdata
+---@return userdata, userdata
+function M.flat(prediction, target)
+  local shape = prediction:shape()
+  if #shape <= 2 or #target:shape() ~= #shape - 1 then
+    return prediction, target
+  end
+  return op.reshape(prediction, { -1, shape[#shape] }), op.reshape(target, { -1 })
+end
+
 -- Mean over the batch; with class weights the weighted mean, as PyTorch's CrossEntropyLoss.
 local function cross_entropy(prediction, target, o)
+  prediction, target = M.flat(prediction, target)
   if not o.class_weights then
     return op.mean(op.softmax_cross_entropy(prediction, target, { label_smoothing = o.label_smoothing }))
   end
@@ -47,7 +60,8 @@ local function cross_entropy(prediction, target, o)
   return op.sum(rows) / op.sum(op.take(weights, target))
 end
 
---- Cross-entropy of logits (N, C) and labels (N). Options: label_smoothing (0), class_weights (C).
+--- Cross-entropy of logits (N, C) and labels (N), or of sequences: (N, T, C) and (N, T). Options:
+--- label_smoothing (0), class_weights (C).
 ---@param given? { label_smoothing: number?, class_weights: number[]? }
 ---@return Loss
 M.cross_entropy = nil
@@ -100,6 +114,13 @@ M.kl = nil
 define("kl", "numbers", {}, function(prediction, target)
   return op.sum(op.kl_error(prediction, target)) / prediction:shape()[1]
 end)
+
+--- Whether a value is a loss of this module.
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == Loss
+end
 
 --- A loss from what fit's option holds: a loss, its name, or a function of prediction and target.
 ---@param value any

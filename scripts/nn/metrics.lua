@@ -32,14 +32,17 @@ function M.names()
   return options.keys(rows)
 end
 
---- Which way a metric is better, also with a prefix such as "val_". Of names that are not in the table
---- those that end in "loss" or "error" are better when smaller, others when larger.
+--- Which way a metric is better, also with prefixes such as "val_" and an output's name. Of names that are
+--- not in the table those that end in "loss" or "error" are better when smaller, others when larger.
 ---@param name string
 ---@return "max"|"min"
 function M.better(name)
-  local row = rows[name:gsub("^%l+_", "")] or rows[name]
-  if row then
-    return row.better
+  local rest = name
+  while rest do
+    if rows[rest] then
+      return rows[rest].better
+    end
+    rest = rest:match("^[^_]*_(.*)$")
   end
   return (name:find("loss$") or name:find("error$")) and "min" or "max"
 end

@@ -1,12 +1,11 @@
 --- Models: any layer can be built, trained, evaluated, asked for predictions, saved and loaded.
-local core = require "core.train"
+local bundle = require "bundle"
 local core_data = require "core.data"
-local graphs = require "core.graph"
+local criterion = require "nn.criterion"
 local layers = require "nn.layers"
-local losses = require "nn.loss"
-local metric_module = require "nn.metrics"
-local op = require "core.op"
 local options = require "options"
+local steps = require "nn.step"
+local summary = require "nn.summary"
 local tensors = require "core.tensor"
 local trace = require "nn.trace"
 
@@ -46,16 +45,70 @@ local function flatten(book)
   end
 end
 
-local function with_rows(shape, rows)
-  local copy = { table.unpack(shape) }
-  copy[1] = rows
-  return copy
+-- A shape given in place of a tensor: { 1, 784 }, of labels { 1, 12, dtype = "int64" }.
+local Like = { __index = {} }
+
+function Like.__index:shape()
+  return self.sizes
 end
+
+function Like.__index:dtype()
+  return self.kind
+end
+
+local function like_shape(sizes, dtype)
+  if #sizes == 0 then
+    options.fail("build: a shape needs sizes, for example { 1, 784 }")
+  end
+  return setmetatable({ sizes = table.move(sizes, 1, #sizes, 1, {}), kind = sizes.dtype or dtype }, Like)
+end
+
+-- Inputs, of which shape and type count: tensors as they are, shapes as Like.
+local function inputs_like(like, dtype)
+  local x = type(like) == "table" and like.x or like
+  if tensors.is_tensor(x) then
+    return x
+  elseif type(x) ~= "table" or next(x) == nil then
+    options.fail("build: expected a data set, a tensor or a shape such as { 1, 784 }, got %s", options.show(like))
+  elseif type(x[1]) == "number" then
+    return like_shape(x, dtype)
+  end
+  local parts = {}
+  for key, part in pairs(x) do
+    parts[key] = tensors.is_tensor(part) and part or type(part) == "table" and like_shape(part, dtype)
+      or options.fail("build: input %s must be a tensor or a shape, not %s", tostring(key), options.show(part))
+  end
+  return parts
+end
+
+-- The type of a model's numbers: that of its first input that is not of whole numbers.
+local function dtype_of(x)
+  for _, part in ipairs((bundle.list(x))) do
+    if part:dtype() ~= "int64" then
+      return part:dtype()
+    end
+  end
+  return "float32"
+end
+M.dtype_of = dtype_of
+
+-- Inputs in the model's type; those of whole numbers (words, classes) stay.
+local function inputs_as(x, dtype)
+  return bundle.map(x, function(part)
+    local kind = part:dtype()
+    if getmetatable(part) == Like then
+      return kind == "int64" and part or like_shape(part.sizes, dtype)
+    end
+    return (kind == dtype or kind == "int64") and part or part:to(dtype)
+  end)
+end
+M.inputs_as = inputs_as
 
 --- Make the parameters, for inputs of a shape or like those of a data set. `fit` does it by itself.
 ---
 --- Starting values depend on the seed and the order in which the layers are first used, alone.
----@param like any a data set, a tensor, or a shape with the batch first: { 1, 784 }
+---@param like any a data set, a tensor, or a shape with the batch first: { 1, 784 }, of whole numbers
+--- { 1, 12, dtype = "int64" }; of several inputs a table of them
 ---@param given? { seed: integer?, dtype: string? } seed 0; dtype that of the data, or "float32"
 ---@return Layer self
 function Layer:build(like, given)
@@ -63,19 +116,15 @@ function Layer:build(like, given)
     seed = { type = "integer", default = 0, help = "of the starting values" },
     dtype = { type = "string", choices = { "float32", "float64" }, help = "of parameters and arithmetic" },
   }, "build")
-  local x = type(like) == "table" and like.x or like
-  local shape = tensors.is_tensor(x) and x:shape() or like
-  local dtype = given.dtype or (tensors.is_tensor(x) and x:dtype()) or "float32"
-  if type(shape) ~= "table" or #shape == 0 then
-    options.fail("build: expected a data set, a tensor or a shape such as { 1, 784 }, got %s", options.show(like))
-  end
+  local x = inputs_like(like, given.dtype or "float32")
+  local dtype = given.dtype or dtype_of(x)
   self.book = new_book { seed = given.seed, dtype = dtype }
-  local _, summary = trace.run(self.book, false, function(current)
-    local input = current.graph:input("x", dtype, with_rows(shape, 1), true)
-    return self(input), current.layers
+  self.summary = trace.run(self.book, false, function(current)
+    steps.call(self, steps.inputs(current.graph, inputs_as(x, dtype), 1))
+    return summary.rows(current)
   end)
   flatten(self.book)
-  self.summary, self.steps, self.input_shape = summary, {}, with_rows(shape, 1)
+  self.steps = {}
   return self
 end
 
@@ -175,182 +224,48 @@ function Layer:load(path)
   return copy_weights(self, ready)
 end
 
--- ---- steps ----
-
--- Sum over the batch's rows of the mean over each row's numbers.
-local function row_sum(values)
-  local per_row = 1
-  for i = 2, #values:shape() do
-    per_row = per_row * values:shape()[i]
-  end
-  local sum = op.sum(values)
-  return per_row == 1 and sum or sum / per_row
-end
-
--- Metrics that the engine adds up as it goes. Sums, not means: a count of right answers is exact.
-local GRAPH_METRICS = {
-  accuracy = function(prediction, target)
-    if target:dtype() == "int64" then
-      return row_sum(op.correct(prediction, target))
-    end
-    return row_sum(op.equal(op.greater(prediction, 0), target))
-  end,
-  mse = function(prediction, target)
-    return row_sum(op.squared_error(prediction, target))
-  end,
-  mae = function(prediction, target)
-    return row_sum(op.absolute_error(prediction, target))
-  end,
-}
-
---- Whether the engine adds a metric up during training.
----@param name string
----@return boolean
-function M.in_graph(name)
-  return GRAPH_METRICS[name] ~= nil
-end
-
---- The loss for targets and a prediction's shape, when none is named.
----@param y userdata
----@param out integer[] shape of the prediction
----@return table
-function M.default_loss(y, out)
-  if y:dtype() ~= "int64" then
-    return losses.mse()
-  end
-  return out[#out] == 1 and losses.binary_cross_entropy() or losses.cross_entropy()
-end
-
---- The target as the loss wants it: (N) labels, or numbers of the prediction's shape and type.
----@param loss Loss
----@param y userdata
----@param out integer[] shape of a prediction
----@param dtype string
----@return userdata
-function M.target_of(loss, y, out, dtype)
-  if loss.target == "column" and y:dtype() == "int64" then
-    local ok, message = core_data.check_labels(y, 2)
-    if not ok then
-      options.fail("%s: loss %s knows two classes only", message, loss.name)
-    end
-  elseif loss.target == "labels" or loss.target == "any" and y:dtype() == "int64" then
-    if y:dtype() ~= "int64" then
-      options.fail("loss %s: needs int64 class labels, not %s targets", loss.name, y:dtype())
-    end
-    if loss.target == "labels" then
-      local ok, message = core_data.check_labels(y, out[#out])
-      if not ok then
-        options.fail("%s; the model's last layer has %d outputs", message, out[#out])
-      end
-    end
-    return y
-  end
-  local target = y:dtype() == dtype and y or y:to(dtype)
-  local shape = target:shape()
-  if #shape == 1 and #out == 2 and out[2] == 1 then
-    target = target:view { shape[1], 1 }
-  end
-  return target
-end
-
--- Penalties on weights as part of the loss: l2/2 sum w^2, l1 sum |w|.
-local function add_penalty(current, loss, spec)
-  for _, param in ipairs(current.book.params) do
-    local node = current.calls[param]
-    if param.decay and node and spec.l2 and spec.l2 > 0 then
-      loss = loss + op.sum(op.square(node)) * (spec.l2 / 2)
-    end
-    if param.decay and node and spec.l1 and spec.l1 > 0 then
-      loss = loss + op.sum(op.abs(node)) * spec.l1
-    end
-  end
-  return loss
-end
-
---- Trace the model for batches of `rows` rows and plan it.
----
---- The result has `step` (userdata), `target` (y as the step reads it), `out` (shape of a prediction).
----@param model Layer
----@param spec table x, y, rows, loss, metrics, training, grads, pool, off, l1, l2, output
----@return table
-function M.make_step(model, spec)
-  local book = model.book
-  return trace.run(book, spec.training, function(current)
-    local graph, shape = current.graph, spec.x:shape()
-    local x = graph:input("x", spec.x:dtype(), with_rows(shape, spec.rows), true)
-    local prediction = model(x)
-    local out, made = prediction:shape(), { out = nil }
-    local inputs, metrics, loss = { x }, {}
-    graph:layer("loss")
-    if spec.y then
-      made.loss = spec.loss or M.default_loss(spec.y, out)
-      made.target = M.target_of(made.loss, spec.y, out, book.dtype)
-      inputs[2] = graph:input("y", made.target:dtype(), with_rows(made.target:shape(), spec.rows), true)
-      loss = made.loss(prediction, inputs[2])
-      if not graphs.is_node(loss) then
-        options.fail("loss %s must return a value of the graph, not %s", made.loss.name, options.show(loss))
-      end
-      if spec.training then
-        loss = add_penalty(current, loss, spec)
-      end
-      for i, name in ipairs(spec.metrics or {}) do
-        metrics[i] = GRAPH_METRICS[name](prediction, inputs[2])
-      end
-    else
-      loss = op.mean(prediction) -- a step has a loss; nobody reads this one
-    end
-    local params, offsets, updates, updated
-    if spec.grads then
-      params, offsets, updates, updated = {}, {}, {}, {}
-      for i, param in ipairs(current.updates) do
-        updates[i], updated[i] = current.updates[param], param.tensor
-      end
-      for _, param in ipairs(book.params) do
-        if current.calls[param] and not param.frozen then
-          params[#params + 1], offsets[#offsets + 1] = current.calls[param], param.offset
-        end
-      end
-    end
-    made.out = out
-    made.rows = spec.rows
-    made.step = core.step {
-      graph = graph, inputs = inputs, loss = loss, metrics = metrics, params = params, offsets = offsets,
-      grads = spec.grads, updates = updates, updated = updated, outputs = spec.output and { prediction } or nil,
-      pool = spec.pool, off = spec.off,
-      block_rows = spec.block_rows,
-    }
-    return made
-  end)
-end
-
 -- ---- evaluation ----
 
 local function input_of(model, source, what)
   local x = type(source) == "table" and source.x or source
-  if not tensors.is_tensor(x) then
+  local fits = x ~= nil and (tensors.is_tensor(x) or bundle.several(x))
+  for _, part in ipairs(fits and bundle.list(x) or {}) do
+    fits = fits and tensors.is_tensor(part)
+  end
+  if not fits then
     options.fail("%s: expected a data set or a tensor, got %s", what, options.show(source))
   end
   if not model.book then
     options.fail("%s: the model has no parameters yet; call model:build(data) or fit first", what)
   end
-  return x:dtype() == model.book.dtype and x or x:to(model.book.dtype)
+  return inputs_as(x, model.book.dtype)
+end
+
+local function key_of(x, kind, rows)
+  local parts = { kind, tostring(rows) }
+  for _, part in ipairs((bundle.list(x))) do
+    parts[#parts + 1] = table.concat(part:shape(), "x", 2)
+  end
+  return table.concat(parts, " ")
 end
 
 -- Run over all rows in file order, in batches of EVAL_ROWS and one shorter; `each(made, first,
--- batches)` gets a planned step.
+-- batches)` gets a planned step. Steps for predictions are kept.
 local function over_batches(model, x, spec, each)
-  local total, first = x:shape()[1], 0
+  local total, first = bundle.list(x)[1]:shape()[1], 0
   local rows = math.min(spec.batch_size or EVAL_ROWS, math.max(total, 1))
+  local resolved = spec.criterion
   for _, size in ipairs { rows, total % rows } do
     local batches = size == rows and total // rows or 1
     if size > 0 and batches > 0 then
-      local key = ("%s %d %s"):format(spec.key, size, table.concat(x:shape(), "x", 2))
+      local key = key_of(x, "predict", size)
       local made = spec.y == nil and model.steps[key]
       if not made then
-        made = M.make_step(model, {
-          x = x, y = spec.y, rows = size, loss = spec.loss, metrics = spec.metrics, training = false,
-          output = spec.y == nil, pool = spec.pool,
+        made = steps.make(model, {
+          x = x, y = spec.y, rows = size, criterion = resolved, loss = spec.loss, loss_weights = spec.loss_weights,
+          metrics = spec.metrics, training = false, predict = spec.y == nil, pool = spec.pool,
         })
+        resolved = made.criterion
         if spec.y == nil then
           model.steps[key] = made
         end
@@ -361,125 +276,103 @@ local function over_batches(model, x, spec, each)
   end
 end
 
---- The model's output for every row.
----@param source any a data set or a tensor (N, ...)
----@return userdata tensor (N, outputs)
-function Layer:predict(source)
-  local x = input_of(self, source, "predict")
-  local output
-  over_batches(self, x, { key = "predict" }, function(made, first, batches)
-    output = output or tensors.zeros(with_rows(made.out, x:shape()[1]), self.book.dtype)
-    made.step:run { data = { x }, first = first, batches = batches,
-      outputs = { output:rows(first + 1, first + batches * made.rows) } }
+local function predict(model, x)
+  local outputs, keys
+  local data = bundle.list(x)
+  local total = data[1]:shape()[1]
+  over_batches(model, x, {}, function(made, first, batches)
+    if not outputs then
+      outputs, keys = {}, made.keys
+      for i, out in ipairs(made.out) do
+        outputs[i] = tensors.zeros(steps.with_rows(out.shape, total), out.dtype)
+      end
+    end
+    local rows = {}
+    for i, output in ipairs(outputs) do
+      rows[i] = output:rows(first + 1, first + batches * made.rows)
+    end
+    made.step:run { data = data, first = first, batches = batches, outputs = rows }
   end)
-  if not output then
+  if not outputs then
     options.fail("predict: there are no rows")
   end
-  return output
+  return bundle.form(outputs, keys)
 end
 
---- Names of metrics, split into those the engine adds up and those computed from all predictions.
----@param names? string[]
----@param y userdata
----@return string[] graph, string[] others
-function M.split_metrics(names, y)
-  local inside, others = {}, {}
-  for _, name in ipairs(names or (y:dtype() == "int64" and { "accuracy" } or {})) do
-    local list = GRAPH_METRICS[name] and inside or others
-    list[#list + 1] = name
+--- The model's output for every row.
+---@param source any a data set, a tensor (N, ...), or a table of them for a model of several inputs
+---@return any tensor (N, outputs); of a model of several outputs several, or a table by name
+function Layer:predict(source)
+  local outputs = predict(self, input_of(self, source, "predict"))
+  if bundle.several(outputs) and #outputs > 0 then
+    return table.unpack(outputs)
   end
-  metric_module.set(others)
-  return inside, others
+  return outputs
 end
 
 --- An evaluator that can be run again and again at the cost of the arithmetic alone.
 ---@param model Layer
 ---@param set table
----@param spec table loss, metrics, batch_size, pool
+---@param spec table criterion or loss and loss_weights, metrics, batch_size, pool
 ---@return fun(): table
 function M.evaluator(model, set, spec)
   local x = input_of(model, set, "evaluate")
   if not set.y then
     options.fail("evaluate: the data set has no targets")
   end
-  local inside, others = M.split_metrics(spec.metrics, set.y)
-  local parts = {}
-  over_batches(model, x, { key = "evaluate", y = set.y, loss = spec.loss, metrics = inside,
-    batch_size = spec.batch_size, pool = spec.pool }, function(made, first, batches)
-    parts[#parts + 1] = { made = made, run = { data = { x, made.target }, first = first, batches = batches } }
+  local parts, data, others = {}, bundle.list(x), {}
+  local total = data[1]:shape()[1]
+  over_batches(model, x, {
+    y = set.y, criterion = spec.criterion, loss = spec.loss, loss_weights = spec.loss_weights,
+    metrics = spec.metrics, batch_size = spec.batch_size, pool = spec.pool,
+  }, function(made, first, batches)
+    local bound = table.move(data, 1, #data, 1, {})
+    table.move(made.targets, 1, #made.targets, #bound + 1, bound)
+    parts[#parts + 1] = { made = made, run = { data = bound, first = first, batches = batches } }
+    others = select(2, criterion.split_metrics(spec.metrics, made.keys, set.y))
   end)
-  local total = x:shape()[1]
   return function()
-    local result, sums = { rows = total, loss = 0 }, {}
+    local result = { rows = total, loss = 0 }
     for _, part in ipairs(parts) do
       local sum = part.made.step:run(part.run)
       result.loss = result.loss + sum.loss
-      for i in ipairs(inside) do
-        sums[i] = (sums[i] or 0) + sum.metrics[i]
+      for i, name in ipairs(part.made.names) do
+        result[name] = (result[name] or 0) + sum.metrics[i]
       end
     end
-    result.loss = result.loss / total
-    for i, name in ipairs(inside) do
-      result[name] = (sums[i] or 0) / total
+    for name, value in pairs(result) do
+      result[name] = name == "rows" and value or value / total
     end
-    if #others > 0 then
-      for name, value in pairs(metric_module.set(others):add(model:predict(x), set.y):values()) do
-        result[name] = value
+    for _, names in pairs(others) do
+      if #names > 0 then
+        criterion.add_others(others, predict(model, x), set.y, result)
+        break
       end
     end
     return result
   end
 end
 
---- Loss and metrics on a data set, without dropout and the like.
+--- Loss and metrics on a data set, without dropout and the like. Of several outputs also the loss of each.
 ---@param set table a data set
----@param given? { loss: any?, metrics: string[]?, batch_size: integer? } loss: that of the last fit;
---- metrics { "accuracy" } for class labels; batch_size 500
+---@param given? { loss: any?, loss_weights: table?, metrics: table?, batch_size: integer? } loss: that of
+--- the last fit; metrics { "accuracy" } for class labels; batch_size 500
 ---@return table { loss, rows, accuracy ... }
 function Layer:evaluate(set, given)
   given = options.check(given, {
     loss = { type = "any", help = "what fit's loss takes" },
-    metrics = { type = "table", help = "names of metrics" },
+    loss_weights = { type = "table", help = "what fit's loss_weights takes" },
+    metrics = { type = "table", help = "names of metrics; or a table of lists by output" },
     batch_size = { type = "integer", min = 1, default = EVAL_ROWS, help = "rows at a time" },
   }, "evaluate")
-  local loss = given.loss and losses.from(given.loss) or self.loss
-  return M.evaluator(self, set, { loss = loss, metrics = given.metrics, batch_size = given.batch_size })()
+  local last = given.loss == nil and given.loss_weights == nil and self.criterion or nil
+  return M.evaluator(self, set, { criterion = last, loss = given.loss, loss_weights = given.loss_weights,
+    metrics = given.metrics, batch_size = given.batch_size })()
 end
 
--- ---- as text ----
-
-local function grouped(number)
-  local text = tostring(number):reverse():gsub("(%d%d%d)", "%1,"):reverse()
-  return (text:gsub("^,", ""))
-end
-
---- The model as a table: layer, output shape, parameters.
+--- The model as a table: layer, output shape, parameters, multiply-adds, memory.
 function Layer:__tostring()
-  if not self.book then
-    return ("nn.%s (not built yet)"):format(self.kind)
-  end
-  local rows = { { "layer", "output", "parameters" } }
-  for _, layer in ipairs(self.summary) do
-    local shape = {}
-    for i = 2, #layer.shape do
-      shape[#shape + 1] = layer.shape[i]
-    end
-    rows[#rows + 1] = { layer.name, "(N" .. (#shape > 0 and ", " or "") .. table.concat(shape, ", ") .. ")",
-      grouped(layer.params) }
-  end
-  local widths = { 0, 0, 0 }
-  for _, row in ipairs(rows) do
-    for i, cell in ipairs(row) do
-      widths[i] = math.max(widths[i], #cell)
-    end
-  end
-  local lines = {}
-  for _, row in ipairs(rows) do
-    lines[#lines + 1] = ("%-" .. widths[1] .. "s  %-" .. widths[2] .. "s  %" .. widths[3] .. "s"):format(
-      table.unpack(row))
-  end
-  lines[#lines + 1] = ("%s parameters, %s"):format(grouped(self.book.count), self.book.dtype)
-  return table.concat(lines, "\n")
+  return summary.text(self)
 end
 
 return M

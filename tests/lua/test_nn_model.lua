@@ -186,7 +186,7 @@ tests["a gradient check leaves a trained model as it was"] = function()
 end
 
 tests["a gradient check asks for what it needs"] = function()
-  testing.raises("expected a model or a layer", function() nn.gradcheck(3, { 1, 2 }) end)
+  testing.raises("expected a model, a layer or a loss", function() nn.gradcheck(3, { 1, 2 }) end)
   testing.raises("expected a data set, a tensor or a shape", function() nn.gradcheck(nn.ReLU(), 3) end)
   testing.raises("did you mean 'tolerance'?", function() nn.gradcheck(nn.ReLU(), { 1, 2 }, { tolerence = 1 }) end)
 end
