@@ -349,7 +349,9 @@ tests["parts that do not belong together are refused by name"] = function()
   raises("x has 3 rows, but y.b has 2", function() data.set { x = a, y = { a = { 1, 2, 3 }, b = { 1, 2 } } } end)
   raises("both", function() data.set { x = { a, name = a } } end)
   raises("x.b must have rows", function() data.set { x = { a = a, b = a:sum() } } end)
-  raises("needs class labels, but y holds several targets", function() several():split { 0.5, 0.5, stratify = true } end)
+  raises("needs class labels, but y holds several targets", function()
+    several():split { 0.5, 0.5, stratify = true }
+  end)
 end
 
 return testing.run(tests)

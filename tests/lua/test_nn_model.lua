@@ -146,13 +146,14 @@ local function check(layers, like, given)
   return result
 end
 
-tests["gradients of every layer are right"] = function()
+tests["gradients of every activation and of dropout are right"] = function()
   for _, row in ipairs(require("core.layer").rows()) do
     local layer = nn[row.name]
-    local made = row.name == "Linear" and layer(3) or row.name == "Dropout" and layer(0.5) or layer()
-    check({ nn.Linear(4), made, nn.Linear(2) }, { 5, 3 })
-    if row.name ~= "Linear" then -- nothing to learn: the input alone
-      check({ made }, { 4, 6 })
+    local made = row.name == "Dropout" and layer(0.5) or row.activation and layer()
+    if made then
+      check({ nn.Linear(4), made, nn.Linear(2) }, { 5, 3 })
+      check({ nn.Linear(4), made, nn.Linear(2) }, { 5, 3 }, { training = true })
+      check({ made }, { 4, 6 }) -- nothing to learn: the input alone
     end
   end
 end
