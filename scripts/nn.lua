@@ -4,12 +4,15 @@
 --- `model:fit(train, { epochs = 5, validation = val })`, `model:evaluate(test).accuracy`.
 local layers = require "nn.layers"
 local optim = require "nn.optim"
+local structure = require "nn.structure"
 require "nn.model"
 require "nn.fit"
 
 local M = {
   layer = layers.layer,
   Sequential = layers.sequential,
+  Residual = structure.residual,
+  Parallel = structure.parallel,
   init = require "nn.init",
   loss = require "nn.loss",
   metrics = require "nn.metrics",

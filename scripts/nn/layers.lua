@@ -259,7 +259,11 @@ local function read_arguments(row, ...)
   return named, extra
 end
 
-local function activation_of(value, where)
+--- The function of an activation given by name or as a function; nil stays nil.
+---@param value? string|function
+---@param where string who asks, for the message
+---@return function?
+function M.activation(value, where)
   if value == nil or type(value) == "function" then
     return value
   end
@@ -357,7 +361,7 @@ for _, row in ipairs(rows) do
     return setmetatable({
       kind = row.name, options = next(named) and named or nil, extra = extra, name = extra.name,
       lr_scale = extra.lr_scale,
-      activation = activation_of(extra.activation, "nn." .. row.name), forward = forward_row,
+      activation = M.activation(extra.activation, "nn." .. row.name), forward = forward_row,
       place = options.where(),
     }, Layer)
   end

@@ -119,6 +119,61 @@ tests["a residual block is written in Lua, and its gradient is right"] = functio
   testing.equal(#model:parameters(), 2 * 2 + 2 * 4)
 end
 
+tests["Residual adds what its layers make to their input"] = function()
+  local weights = { weight_init = "identity", bias_init = "zeros" }
+  local x = tensor.new { { -1, 2 } }
+  local function apply(layer, width)
+    return nn.Sequential({ layer }):build({ 1, width or 2 }):predict(x)
+  end
+  testing.near(apply(nn.Residual { nn.Linear(2, weights), nn.op.square }), { 0, 6 })
+  testing.near(apply(nn.Residual { nn.Linear(2, weights), activation = "relu" }), { 0, 4 })
+  testing.near(apply(nn.Residual { nn.Linear(3, weights), shortcut = nn.Linear(3, weights) }), { -2, 4, 0 })
+  local model = nn.Sequential { nn.Linear(4), nn.Residual { nn.Linear(5, "tanh"), nn.Linear(4) } }
+  testing.ok(nn.gradcheck(model, { 3, 7 }).ok)
+  testing.matches(tostring(model:build { 1, 7 }), "residual_1 +%(N, 4%)\n  linear_2 +%(N, 5%) +25")
+  testing.raises("nn.Residual: the layers make (N, 3) of (N, 2)", function() apply(nn.Residual { nn.Linear(3) }) end)
+  testing.raises("entry 1 is 3, not a layer", function() nn.Residual { 3 } end)
+  testing.raises("expected a list of layers", function() nn.Residual(nn.Linear(3)) end)
+end
+
+tests["Parallel joins what its branches make"] = function()
+  local weights = { weight_init = "identity", bias_init = "zeros" }
+  local function parallel(join)
+    return nn.Parallel { nn.Linear(2, weights), nn.op.square, join = join }
+  end
+  local x = tensor.new { { -1, 2 } }
+  testing.near(parallel():build({ 1, 2 }):predict(x), { -1, 2, 1, 4 })
+  testing.near(parallel("add"):build({ 1, 2 }):predict(x), { 0, 6 })
+  local first, second = parallel("none"):build({ 1, 2 }):predict(x)
+  testing.near(first, { -1, 2 })
+  testing.near(second, { 1, 4 })
+  testing.ok(nn.gradcheck(nn.Parallel { nn.Linear(2), nn.Linear(3, "tanh") }, { { 4, 3 }, { 4, 5 } }).ok)
+  testing.raises("join is \"stack\"", function() parallel "stack" end)
+end
+
+tests["a layer may share another one's weight"] = function()
+  local inner = nn.Linear(3, { bias = false, name = "inner" })
+  local Tied = nn.layer("Tied", { forward = function(_, x)
+    return nn.op.matmul(nn.op.tanh(inner(x)), inner:weight())
+  end })
+  local model = Tied()
+  testing.equal(shapes(model:build { 1, 5 }), { ["inner.weight"] = "3x5" })
+  testing.ok(nn.gradcheck(model, { 4, 5 }).ok)
+  local square = nn.Linear(4, { name = "first" })
+  model = nn.Sequential { square, nn.ReLU(), nn.Linear(4, { weight = square, name = "second" }) }
+  testing.equal(shapes(model:build { 1, 4 }), { ["first.weight"] = "4x4", ["first.bias"] = "4", ["second.bias"] = "4" })
+  testing.ok(nn.gradcheck(model, { 3, 4 }).ok)
+  testing.raises("weight is shared with Linear, whose shape is (4, 4); (2, 4) is needed", function()
+    nn.Sequential({ square, nn.Linear(2, { weight = square }) }):build { 1, 4 }
+  end)
+  testing.raises("call the layer first", function()
+    nn.Sequential({ nn.Linear(4, { weight = square }), square }):build { 1, 4 }
+  end)
+  testing.raises("it has no such parameter", function()
+    nn.Sequential({ square, nn.Linear(4, { wieght = square }) }):build { 1, 4 }
+  end)
+end
+
 local Scale = nn.layer("Scale", {
   init = function(self, start) self.start = start end,
   forward = function(self, x)
