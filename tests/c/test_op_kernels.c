@@ -4,14 +4,14 @@
 #include "base/rng.h"
 #include "op_case.h"
 
-enum { GUARD = 64, GUARD_BYTE = 0x5A };
+enum { GUARD = 64, GUARD_BYTE = 0x5A, MAX_PARTS = 5 };
 
 /* A call of one kernel, its inputs in `dtype`. Results are followed by GUARD bytes. */
 typedef struct Kernel {
   OpCall call;
   Attrs attrs;
   OpShape shape;
-  Tensor in[OP_MAX_INPUTS], out;
+  Tensor in[OP_MAX_INPUTS], out, scratch;
   OpKernel run;
 } Kernel;
 
@@ -34,6 +34,10 @@ static Kernel *kernel_new(OpId op, const Attrs *attrs, int inputs, const Tensor 
   Shape room = {.ndim = 1, .dims = {shape_count(&kernel->shape.out) + GUARD}};
   must(tensor_new(&kernel->out, kernel->shape.out_dtype, &room, &err), &err);
   kernel->call.out = (OpArg){kernel->out.data, kernel->shape.out_dtype, kernel->shape.out};
+  size_t scratch = op_info(op)->scratch ? op_info(op)->scratch(&kernel->shape) : 0;
+  room.dims[0] = (int64_t)(scratch * MAX_PARTS / sizeof(double)) + 1;
+  must(tensor_new(&kernel->scratch, DTYPE_F64, &room, &err), &err);
+  kernel->call.scratch = kernel->scratch.data;
   kernel->run = op_kernel(op, dtype, isa);
   return kernel;
 }
@@ -49,6 +53,7 @@ static Kernel *case_kernel(const OpCase *c, const OpGolden *golden, DType dtype,
 static void kernel_free(Kernel *kernel) {
   for (int i = 0; i < kernel->shape.inputs; i++) tensor_release(&kernel->in[i]);
   tensor_release(&kernel->out);
+  tensor_release(&kernel->scratch);
   free(kernel);
 }
 
@@ -103,7 +108,7 @@ static void check_parts(Kernel *kernel, const char *label) {
   void *whole = malloc(out_bytes(kernel) + 1);
   kernel_run(kernel, 1);
   memcpy(whole, kernel->out.data, out_bytes(kernel));
-  for (int parts = 2; parts <= 5; parts++) {
+  for (int parts = 2; parts <= MAX_PARTS; parts++) {
     kernel_run(kernel, parts);
     assert_same(kernel, label, "in parts", whole, tolerance);
   }

@@ -249,7 +249,53 @@ def scatter_add(a, x, places, c):
     return x.scatter_add(axis, places.clamp(0, x.shape[axis] - 1), c * inside)
 
 
+def conv_attrs(a, dims):
+    """Stride, padding at the beginnings and at the ends, dilation, groups; one number or one an axis."""
+    def each(name, default):
+        given = a.get(name, [default])
+        return given * dims if len(given) == 1 else given
+    padding = a.get("padding", [0])
+    if len(padding) != 2 * dims:
+        padding = each("padding", 0) * 2
+    return each("stride", 1), padding[:dims], padding[dims:], each("dilation", 1), int(a.get("groups", 1))
+
+
+def conv(a, x, weight, bias=None):
+    dims = x.dim() - 2
+    if a.get("padding") == [-1]:
+        dilation = conv_attrs(dict(a, padding=[0]), dims)[3]
+        spread = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:])]
+        a = dict(a, padding=[s // 2 for s in spread] + [s - s // 2 for s in spread])
+    stride, before, after, dilation, groups = conv_attrs(a, dims)
+    sides = [n for pair in zip(reversed(before), reversed(after)) for n in pair]
+    function = F.conv1d if dims == 1 else F.conv2d
+    return function(F.pad(x, sides), weight, bias, stride, 0, dilation, groups)
+
+
+def conv_transpose(a, x, weight, bias=None):
+    """The gradient of a convolution in its input, at `x`."""
+    dims = x.dim() - 2
+    stride, before, after, dilation, groups = conv_attrs(a, dims)
+    more = a.get("output_padding", [0])
+    more = more * dims if len(more) == 1 else more
+    function = F.conv_transpose1d if dims == 1 else F.conv_transpose2d
+    out = function(x, weight, None, stride, 0, more, groups, dilation)
+    for i in range(dims):
+        out = out.narrow(2 + i, before[i], out.shape[2 + i] - before[i] - after[i])
+    return out if bias is None else out + bias.reshape([-1] + [1] * dims)
+
+
+def conv_weight_grad(a, x, g):
+    groups = int(a.get("groups", 1))
+    weight = x.new_zeros([g.shape[1], x.shape[1] // groups] + list(a["kernel"])).requires_grad_()
+    with torch.enable_grad():
+        return torch.autograd.grad(conv(a, x, weight), weight, g)[0]
+
+
 OPS = {
+    "conv": conv,
+    "conv_transpose": conv_transpose,
+    "conv_weight_grad": conv_weight_grad,
     "add": lambda a, x, y: x + y,
     "sub": lambda a, x, y: x - y,
     "mul": lambda a, x, y: x * y,
@@ -355,7 +401,8 @@ OPS = {
         F.adaptive_avg_pool1d, F.adaptive_avg_pool2d)(dict(output_size=list(g.shape[2:])), x)),
 }
 
-LISTS = ("axes", "shape", "kernel_size", "stride", "padding", "dilation", "size", "output_size")
+LISTS = ("axes", "shape", "kernel_size", "stride", "padding", "dilation", "size", "output_size",
+         "kernel", "output_padding")
 
 
 def parse_attrs(text):

@@ -1,0 +1,76 @@
+/* Convolution: the geometry that the shape rules and the kernels share.
+ *
+ * A convolution has a large side, of shape (N, C, H, W), and a small side (N, O, H', W'):
+ *   small[o][i] = sum over c, k of large[c][i * stride - before + k * dilation] weight[o][c][k]
+ * conv goes from large to small, conv_transpose from small to large, and conv_weight_grad reads
+ * both. Signals (N, C, L) are images of one row. Weights are (O, C / groups, KH, KW). */
+#ifndef NNRUN_OP_CONV_H
+#define NNRUN_OP_CONV_H
+
+#include "op/call.h"
+
+/* Attributes; the last one is output_padding of conv_transpose, kernel of conv_weight_grad. */
+enum { CONV_STRIDE, CONV_PADDING, CONV_DILATION, CONV_GROUPS, CONV_OUTPUT_PADDING };
+enum { CONV_KERNEL = CONV_OUTPUT_PADDING };
+
+typedef struct ConvAxis {
+  int64_t large, small, kernel; /* sizes */
+  int64_t stride, dilation, before;
+} ConvAxis;
+
+typedef struct ConvShape {
+  int64_t batch, groups;
+  int64_t large, small; /* channels of the sides, all groups together */
+  ConvAxis y, x;
+} ConvShape;
+
+/* From shapes that have been checked, and attributes that inference has completed. */
+ConvShape conv_shape(const Shape *large, const Shape *small, const Shape *weight,
+                     const Attrs *attrs);
+
+/* Output positions along an axis that read the same taps: first, first + step, ... Position number
+ * i of them reads, through a tap, the source at i * source_step + the tap's offset. There is one
+ * such phase for conv, and one for each remainder by the stride for conv_transpose. */
+typedef struct ConvPhase {
+  int64_t first, step, count, source_step;
+} ConvPhase;
+
+/* Tap numbers are in order of offsets: tap t is the kernel's element t, or of a transposed
+ * convolution the t-th from its end. */
+int conv_phases(const ConvAxis *axis, bool transposed);
+ConvPhase conv_phase(const ConvAxis *axis, bool transposed, int index);
+/* Does tap t belong to the phase? Then its offset. */
+bool conv_tap(const ConvAxis *axis, bool transposed, int phase, int64_t tap, int64_t *offset);
+
+/* How the gathering kernels (conv, conv_transpose) divide their work and memory. The unit of work
+ * is a band of rows of one image, which is copied, channels last and with zeros beside it. */
+typedef struct ConvLayout {
+  int64_t left, width;            /* columns of zeros before a source row; of a copied row */
+  int64_t band_rows, bands;       /* rows of a phase in a band; bands of an image */
+  int64_t source_rows;            /* at most, in a band */
+  int64_t source, weights, strip; /* elements of each buffer */
+  int64_t taps;                   /* entries of the list of runs */
+  size_t bytes;                   /* of scratch for one part */
+} ConvLayout;
+ConvLayout conv_gather_layout(const ConvShape *shape, bool transposed, size_t element);
+
+/* The same for conv_weight_grad, whose unit is a block of small channels; all parts read all
+ * images. */
+typedef struct ConvGradLayout {
+  int64_t left, width;        /* of a copied row of the large side */
+  int64_t band_rows, bands;   /* rows of the small side */
+  int64_t large_rows;         /* copied for a band */
+  int64_t large, small, sums; /* elements */
+  size_t bytes;
+} ConvGradLayout;
+ConvGradLayout conv_grad_layout(const ConvShape *shape, size_t element);
+
+/* Channels apart: every output channel reads one input channel, its own. */
+static inline bool conv_depthwise(const ConvShape *shape) {
+  return shape->groups > 1 && shape->groups == shape->large && shape->groups == shape->small;
+}
+
+/* Buffers are sized for blocks of so many channels, the widest any kernel takes. */
+enum { CONV_BLOCK = 16 };
+
+#endif

@@ -1,0 +1,308 @@
+/* conv_weight_grad: the gradient of a convolution in its weights, and of its bias.
+ *
+ *   sums[ky][kx][c][o] = sum over images, rows and columns of large[c][i + k] small[o][i]
+ *
+ * A tile holds the sums of up to 6 neighbouring elements of the large side (of one row of the
+ * kernel, kx and c together) by two vectors of small channels, or 14 by one, and runs over the
+ * pixels of a band, which both sides have copied with channels last. Parts take blocks of small
+ * channels, and each goes through all images, so the bits do not depend on their number. */
+#include "op/kernel/conv_tile.h"
+
+typedef struct WeightJob {
+  const OpCall *call;
+  ConvShape shape;
+  ConvGradLayout layout;
+  const ConvAxis *y, *x;
+  bool depthwise;
+  int64_t in, out;         /* channels of one group, on the large and on the small side */
+  int64_t first, channels; /* small channels of this part ... */
+  int64_t first_in, pixel; /* ... and the large ones they need, and how many */
+  int64_t line;            /* elements of a small pixel in the copy: its blocks in whole vectors */
+  real *large, *small, *sums;
+  int64_t first_row; /* of the large side, in `large` */
+} WeightJob;
+
+/* ---- tiles ---- */
+
+typedef struct WeightTile {
+  const real *large, *small;
+  int64_t large_row, large_line, large_pixel; /* from row to row of the tile, line to line, ... */
+  int64_t small_line, small_pixel;
+  int64_t lines, pixels;
+  real *sums; /* (rows, vectors * VL), added to */
+} WeightTile;
+
+/* With few sums, odd pixels add to sums of their own, to hide the latency of multiply-add. */
+INLINE void weight_tile(const WeightTile *tile, const int rows, const int vectors,
+                        const bool depthwise) {
+  const int chains = rows * vectors < 6 ? 2 : 1;
+  Vec sums[2][CONV_TILE_ONE][2];
+  UNROLL for (int k = 0; k < chains; k++) {
+    UNROLL for (int r = 0; r < rows; r++) {
+      UNROLL for (int v = 0; v < vectors; v++) sums[k][r][v] = (Vec){0};
+    }
+  }
+  const int64_t row = tile->large_row;
+  for (int64_t line = 0; line < tile->lines; line++) {
+    const real *a = tile->large + line * tile->large_line;
+    const real *g = tile->small + line * tile->small_line;
+    int64_t left = tile->pixels;
+    for (; left >= chains; left -= chains) {
+      UNROLL for (int k = 0; k < chains; k++) {
+        Vec value[2];
+        UNROLL for (int v = 0; v < vectors; v++) value[v] = vec_load(g + v * VL);
+        UNROLL for (int r = 0; r < rows; r++) {
+          UNROLL for (int v = 0; v < vectors; v++) {
+            if (depthwise)
+              sums[k][r][v] += vec_load(a + r * row + v * VL) * value[v];
+            else
+              sums[k][r][v] += a[r] * value[v];
+          }
+        }
+        a += tile->large_pixel;
+        g += tile->small_pixel;
+      }
+    }
+    if (chains == 2 && left) {
+      UNROLL for (int r = 0; r < rows; r++) {
+        UNROLL for (int v = 0; v < vectors; v++) {
+          if (depthwise)
+            sums[0][r][v] += vec_load(a + r * row + v * VL) * vec_load(g + v * VL);
+          else
+            sums[0][r][v] += a[r] * vec_load(g + v * VL);
+        }
+      }
+    }
+  }
+  UNROLL for (int r = 0; r < rows; r++) {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      real *to = tile->sums + (r * vectors + v) * VL;
+      Vec sum = sums[0][r][v];
+      if (chains == 2) sum += sums[1][r][v];
+      vec_store(to, vec_load(to) + sum);
+    }
+  }
+}
+
+typedef void (*WeightKernel)(const WeightTile *tile);
+#define TILE(rows, vectors)                                                                        \
+  static void tile_##rows##_##vectors(const WeightTile *tile) {                                    \
+    weight_tile(tile, rows, vectors, false);                                                       \
+  }
+#define TILES_OF_TWO(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)
+#define TILES(X)                                                                                   \
+  X(1, 1)                                                                                          \
+  X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1)       \
+      X(13, 1) X(14, 1) TILES_OF_TWO(X)
+TILES(TILE)
+static void lanes_1_1(const WeightTile *tile) { weight_tile(tile, 1, 1, true); }
+static void lanes_1_2(const WeightTile *tile) { weight_tile(tile, 1, 2, true); }
+static void lanes_3_1(const WeightTile *tile) { weight_tile(tile, 3, 1, true); }
+static void lanes_3_2(const WeightTile *tile) { weight_tile(tile, 3, 2, true); }
+
+static const WeightKernel tiles[2][CONV_TILE_ONE + 1] = {
+#define ENTRY(rows, vectors) [vectors - 1][rows] = tile_##rows##_##vectors,
+    TILES(ENTRY)};
+
+/* ---- a band ---- */
+
+/* Copy rows [begin, end) of the small side and what they read of the large one. */
+static void copy_band(WeightJob *job, int64_t image, int64_t begin, int64_t end) {
+  int64_t plane = job->y->large * job->x->large, pixel = job->pixel;
+  int64_t low = begin * job->y->stride - job->y->before;
+  int64_t high =
+      (end - 1) * job->y->stride - job->y->before + (job->y->kernel - 1) * job->y->dilation;
+  if (low < 0) low = 0;
+  if (high >= job->y->large) high = job->y->large - 1;
+  job->first_row = low;
+  int64_t left = job->layout.left * pixel, inner = job->x->large * pixel;
+  int64_t row = job->layout.width * pixel;
+  const real *from =
+      (const real *)job->call->in[0].data + (image * job->shape.large + job->first_in) * plane;
+  real *to = job->large;
+  for (int64_t y = low; y <= high; y++, to += row) {
+    copy_row(to + left, pixel, from + y * job->x->large, plane, pixel, job->x->large);
+    memset(to, 0, (size_t)left * sizeof *to);
+    memset(to + left + inner, 0, (size_t)(row - left - inner) * sizeof *to);
+  }
+  plane = job->y->small * job->x->small;
+  from = (const real *)job->call->in[1].data + (image * job->shape.small + job->first) * plane +
+         begin * job->x->small;
+  int64_t width = (end - begin) * job->x->small;
+  to = job->small;
+  for (int64_t c = 0; c < job->channels;) { /* group by group, each in whole vectors */
+    int64_t count = job->depthwise ? job->channels : job->out - (job->first + c) % job->out;
+    if (count > job->channels - c) count = job->channels - c;
+    for (int64_t i = 0; i < count; i += VL) /* columns of whole vectors, the last with zeros */
+      pack_columns(to + i, job->line, from + (c + i) * plane, plane, width,
+                   count - i < VL ? count - i : VL);
+    to += padded(count);
+    c += count;
+  }
+}
+
+/* One block of small channels, `small` and `sums` being its own, over a band. */
+static void add_block(const WeightJob *job, const real *small, real *sums, int64_t channel,
+                      int vectors, int64_t begin, int64_t end) {
+  WeightTile tile = {.large_pixel = job->x->stride * job->pixel,
+                     .small_line = job->x->small * job->line,
+                     .small_pixel = job->line,
+                     .pixels = job->x->small};
+  int64_t row = job->layout.width * job->pixel, stride = job->y->stride;
+  int64_t kw = job->x->kernel, in = job->depthwise ? 1 : job->in;
+  bool joined = !job->depthwise && job->x->dilation == 1 && job->shape.groups == 1;
+  int64_t runs = joined ? 1 : kw, length = joined ? kw * in : in;
+  if (job->depthwise) runs = 1, length = kw;
+  int64_t most = job->depthwise ? 3 : vectors == 1 ? CONV_TILE_ONE : CONV_TILE_TWO;
+  int64_t pieces = pieces_of(length, most);
+  tile.large_row = job->x->dilation * job->pixel;
+  tile.large_line = stride * row;
+  for (int64_t ky = 0; ky < job->y->kernel; ky++) {
+    int64_t shift = ky * job->y->dilation - job->y->before;
+    int64_t i = begin, last = end;
+    while (i < last && i * stride + shift < 0) i++;
+    while (i < last && (last - 1) * stride + shift >= job->y->large) last--;
+    tile.lines = last - i;
+    if (tile.lines == 0) continue;
+    tile.small = small + (i - begin) * tile.small_line;
+    for (int64_t run = 0; run < runs; run++) {
+      const real *large = job->large + (i * stride + shift - job->first_row) * row + channel +
+                          (joined ? 0 : run * job->x->dilation * job->pixel);
+      real *to = sums + (ky * kw + run) * in * vectors * VL;
+      for (int64_t piece = 0, at = 0; piece < pieces; piece++) {
+        int64_t rows = length * (piece + 1) / pieces - at;
+        tile.large = large + (job->depthwise ? at * tile.large_row : at);
+        tile.sums = to + at * vectors * VL;
+        if (!job->depthwise) {
+          tiles[vectors - 1][rows](&tile);
+        } else if (rows == 3) {
+          (vectors == 1 ? lanes_3_1 : lanes_3_2)(&tile);
+        } else {
+          for (int64_t k = 0; k < rows;
+               k++, tile.large += tile.large_row, tile.sums += vectors * VL)
+            (vectors == 1 ? lanes_1_1 : lanes_1_2)(&tile);
+        }
+        at += rows;
+      }
+    }
+  }
+}
+
+/* ---- blocks ---- */
+
+typedef struct Block {
+  int64_t channel, count; /* small channels: the first and how many */
+  int64_t group;
+  int vectors;
+  real *small, *sums;
+} Block;
+
+/* The block that begins at small channel c; its buffers follow those of the one before. */
+static Block block_at(const WeightJob *job, int64_t c, const Block *before) {
+  int64_t group = job->depthwise ? 0 : c / job->out;
+  int64_t rest = job->depthwise ? job->shape.small - c : (group + 1) * job->out - c;
+  int64_t depth = job->y->kernel * job->x->kernel * (job->depthwise ? 1 : job->in);
+  Block block = {.channel = c, .group = group, .vectors = block_vectors(rest)};
+  int64_t width = block.vectors * VL;
+  block.count = rest < width ? rest : width;
+  block.small = before ? before->small + before->vectors * VL : job->small;
+  block.sums = before ? before->sums + before->vectors * VL * depth : job->sums;
+  return block;
+}
+
+static int64_t next_block(const WeightJob *job, int64_t c) {
+  Block block = block_at(job, c, NULL);
+  return c + block.count;
+}
+
+/* sums[tap][c][o] to out[o][c][tap] */
+static void store_block(const WeightJob *job, const Block *block) {
+  int64_t taps = job->y->kernel * job->x->kernel, in = job->depthwise ? 1 : job->in;
+  int64_t width = block->vectors * VL;
+  real *out = (real *)job->call->out.data + block->channel * in * taps;
+  for (int64_t k = 0; k < block->count; k++)
+    for (int64_t c = 0; c < in; c++, out += taps)
+      for (int64_t t = 0; t < taps; t++) out[t] = block->sums[(t * in + c) * width + k];
+}
+
+/* Sums of the small side over pixels, for the gradient of the bias: after the sums of the block. */
+static void add_bias(const Block *block, real *bias, int64_t line, int64_t pixels) {
+  for (int v = 0; v < block->vectors; v++) {
+    Vec even = {0}, odd = {0};
+    const real *g = block->small + v * VL;
+    for (int64_t p = 0; p + 1 < pixels; p += 2) {
+      even += vec_load(g + p * line);
+      odd += vec_load(g + (p + 1) * line);
+    }
+    if (pixels % 2) even += vec_load(g + (pixels - 1) * line);
+    even += odd;
+    for (int64_t k = 0; k < VL && v * VL + k < block->count; k++)
+      bias[block->channel + v * VL + k] += even[k];
+  }
+}
+
+/* The part's small channels: whole blocks, so that parts share no vector. */
+static void choose_channels(WeightJob *job, int part, int parts) {
+  int64_t blocks = 0, c = 0;
+  for (; c < job->shape.small; c = next_block(job, c)) blocks++;
+  Range range = part_range(blocks, part, parts);
+  int64_t index = 0;
+  for (c = 0; index < range.begin; index++) c = next_block(job, c);
+  job->first = c;
+  job->line = 0;
+  for (; index < range.end; index++) {
+    job->line += block_at(job, c, NULL).vectors * VL;
+    c = next_block(job, c);
+  }
+  job->channels = c - job->first;
+  if (job->channels == 0) return;
+  int64_t first = job->first / job->out, last = (c - 1) / job->out;
+  job->first_in = first * job->in;
+  job->pixel = (last - first + 1) * job->in;
+}
+
+static void weight_part(WeightJob *job) {
+  const OpCall *call = job->call;
+  int64_t depth = job->y->kernel * job->x->kernel * (job->depthwise ? 1 : job->in);
+  int64_t end = job->first + job->channels;
+  real *bias = call->more[0].data;
+  memset(job->sums, 0, (size_t)(job->line * depth) * sizeof(real));
+  if (bias) memset(bias + job->first, 0, (size_t)job->channels * sizeof(real));
+  for (int64_t unit = 0; unit < job->shape.batch * job->layout.bands; unit++) {
+    int64_t begin = unit % job->layout.bands * job->layout.band_rows;
+    int64_t stop = begin + job->layout.band_rows;
+    if (stop > job->y->small) stop = job->y->small;
+    copy_band(job, unit / job->layout.bands, begin, stop);
+    Block block = block_at(job, job->first, NULL);
+    for (;;) {
+      int64_t channel =
+          job->depthwise ? block.channel - job->first : block.group * job->in - job->first_in;
+      add_block(job, block.small, block.sums, channel, block.vectors, begin, stop);
+      if (bias) add_bias(&block, bias, job->line, (stop - begin) * job->x->small);
+      if (block.channel + block.count >= end) break;
+      block = block_at(job, block.channel + block.count, &block);
+    }
+  }
+  for (Block block = block_at(job, job->first, NULL);;) {
+    store_block(job, &block);
+    if (block.channel + block.count >= end) break;
+    block = block_at(job, block.channel + block.count, &block);
+  }
+}
+
+KERNEL(conv_weight_grad) {
+  WeightJob job = {.call = call};
+  job.shape = conv_shape(&call->in[0].shape, &call->in[1].shape, &call->out.shape, call->attrs);
+  job.layout = conv_grad_layout(&job.shape, sizeof(real));
+  job.y = &job.shape.y, job.x = &job.shape.x;
+  job.depthwise = conv_depthwise(&job.shape);
+  job.in = job.shape.large / job.shape.groups;
+  job.out = job.shape.small / job.shape.groups;
+  choose_channels(&job, part, parts);
+  if (job.channels == 0) return;
+  char *scratch = (char *)call->scratch + (size_t)part * job.layout.bytes;
+  job.large = take_scratch(&scratch, (size_t)job.layout.large * sizeof(real));
+  job.small = take_scratch(&scratch, (size_t)job.layout.small * sizeof(real));
+  job.sums = take_scratch(&scratch, (size_t)job.layout.sums * sizeof(real));
+  weight_part(&job);
+}
