@@ -38,6 +38,12 @@ static void read_attr(lua_State *L, int index, const char *what, const AttrSpec 
     attr->number = check_number(L, index, what, spec);
     return;
   }
+  if (strcmp(spec->name, "padding") == 0 && lua_type(L, index) == LUA_TSTRING &&
+      strcmp(lua_tostring(L, index), "same") == 0) {
+    attr->count = 1;
+    attr->list[0] = -1; /* how convolutions write it */
+    return;
+  }
   if (!lua_istable(L, index)) {
     attr->count = 1;
     attr->list[0] = (int64_t)check_number(L, index, what, spec);

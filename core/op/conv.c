@@ -228,16 +228,16 @@ int64_t cost_conv_transpose(const OpShape *call) { return cost_of(call->shape[0]
 
 /* ---- running by blocks of rows ---- */
 
-static OpRows rows_gather(const OpShape *call, const bool *batched) {
+static OpRows keeps_images(const OpShape *call, const bool *batched) {
   for (int i = 0; i < call->inputs; i++)
     if (call->shape[i] && batched[i] != (i == 0)) return OP_ROWS_MIX;
   return OP_ROWS_KEEP;
 }
 
-OpRows rows_conv(const OpShape *call, const bool *batched) { return rows_gather(call, batched); }
+OpRows rows_conv(const OpShape *call, const bool *batched) { return keeps_images(call, batched); }
 
 OpRows rows_conv_transpose(const OpShape *call, const bool *batched) {
-  return rows_gather(call, batched);
+  return keeps_images(call, batched);
 }
 
 /* ---- gradients ---- */
