@@ -30,8 +30,9 @@ static Status max_pool(LayerCall *call, OpId op, const Attrs *attrs, int axes, R
   TRY(check_axes(call, axes, err));
   const Node *in = graph_node(call->graph, call->in);
   if (!never_falls(in)) return graph_op(call->graph, out, op, &call->in, 1, attrs, err);
-  TRY(graph_op(call->graph, out, op, &in->in[0], 1, attrs, err));
-  return graph_op(call->graph, out, in->op, out, 1, in->attrs, err);
+  Ref pooled;
+  TRY(graph_op(call->graph, &pooled, op, &in->in[0], 1, attrs, err));
+  return graph_op(call->graph, out, in->op, &pooled, 1, in->attrs, err);
 }
 
 Status forward_MaxPool1d(LayerCall *call, Ref *out, Err *err) {
