@@ -28,6 +28,12 @@ function M.classes(rows, columns)
   return data.set { x = x, y = y, name = "random" }
 end
 
+--- The same with images (channels, height, width) as inputs.
+function M.images(rows, channels, height, width)
+  local set = M.classes(rows, channels * height * width)
+  return data.set { x = set.x:view { rows, channels, height, width }, y = set.y, name = "random images" }
+end
+
 local function peak_rss_mb()
   for line in io.lines("/proc/self/status") do
     local kb = line:match("^VmHWM:%s+(%d+)")
