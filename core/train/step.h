@@ -11,7 +11,7 @@
 #include "graph/plan.h"
 #include "train/optim.h"
 
-enum { STEP_MAX_INPUTS = 8, STEP_MAX_METRICS = 32, STEP_MAX_OUTPUTS = 8 };
+enum { STEP_MAX_INPUTS = 8, STEP_MAX_METRICS = 32, STEP_MAX_OUTPUTS = 64 };
 
 /* A parameter of the graph, and where its gradient goes in the flat vector. */
 typedef struct StepParam {

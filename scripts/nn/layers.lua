@@ -202,6 +202,9 @@ local function apply(layer, ...)
     options.fail("%s: forward must return a value of the graph, not %s", name, options.show(results[1]))
   end
   record.last, record.output = #current.graph, results[1]
+  if current.probe then
+    results[1] = current.probe(record)
+  end
   return table.unpack(results, 1, results.n)
 end
 

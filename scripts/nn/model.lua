@@ -156,21 +156,23 @@ local function shape_text(shape)
   return "(" .. table.concat(shape, ", ") .. ")"
 end
 
--- Why weights do not fit a model, or nil and them as tensors by name.
-local function fit_weights(model, weights)
+-- Why weights do not fit a model, or nil and them as tensors by name. If not `strict`, what does not fit
+-- is left out.
+local function fit_weights(model, weights, strict)
   local ready, known = {}, {}
   for i, param in ipairs(model:parameters()) do
     local given, name, tensor = weights[param.name], param.name, param.tensor
-    if given == nil then
+    local value = given ~= nil and tensors.new(given, tensor:dtype()) or nil
+    local fits = value and shape_text(value:shape()) == shape_text(tensor:shape())
+    if strict and not value then
       return ("'%s' is missing"):format(name)
-    end
-    ready[name], known[i] = tensors.new(given, tensor:dtype()), name
-    if shape_text(ready[name]:shape()) ~= shape_text(tensor:shape()) then
-      return ("'%s' has shape %s; the model's is %s"):format(name, shape_text(ready[name]:shape()),
+    elseif strict and not fits then
+      return ("'%s' has shape %s; the model's is %s"):format(name, shape_text(value:shape()),
         shape_text(tensor:shape()))
     end
+    ready[name], known[i] = fits and value or nil, name
   end
-  for _, name in ipairs(options.keys(weights)) do
+  for _, name in ipairs(strict and options.keys(weights) or {}) do
     if not ready[name] then
       local near = options.nearest(name, known)
       return ("the model has no '%s'%s"):format(name, near and (" (did you mean '%s'?)"):format(near) or "")
@@ -179,21 +181,37 @@ local function fit_weights(model, weights)
   return nil, ready
 end
 
+-- Returns the model and the names of the weights that stayed as they were.
 local function copy_weights(model, ready)
+  local kept = {}
   for _, param in ipairs(model:parameters()) do
-    param.tensor:copy(ready[param.name])
+    if ready[param.name] then
+      param.tensor:copy(ready[param.name])
+    else
+      kept[#kept + 1] = param.name
+    end
   end
-  return model
+  return model, kept
 end
 
---- Set weights by name; all of the model's must be there, with their shapes, and no others.
+local STRICT = {
+  strict = { type = "boolean", default = true,
+    help = "all weights must be there and fit; else those that fit are taken" },
+}
+
+--- Set weights by name; all of the model's must be there, with their shapes, and no others. With
+--- `strict = false` those that fit are taken: a new last layer keeps its starting values.
 ---@param weights table<string, any> tensors, or tables of numbers
+---@param given? table
 ---@return Layer self
-function Layer:set_weights(weights)
+---@return string[] kept names of weights that stayed as they were
+---@options STRICT
+function Layer:set_weights(weights, given)
+  given = options.check(given, STRICT, "set_weights")
   if type(weights) ~= "table" then
     options.fail("set_weights: expected a table by name, as model:weights() gives, got %s", options.show(weights))
   end
-  local problem, ready = fit_weights(self, weights)
+  local problem, ready = fit_weights(self, weights, given.strict)
   if problem then
     options.fail("set_weights: %s", problem)
   end
@@ -208,16 +226,20 @@ function Layer:save(path)
   return core_data.write_npz(path, self:weights())
 end
 
---- Read weights that `save` wrote. The model must have been built.
+--- Read weights that `save` wrote. The model must have been built. With `strict = false` those that fit
+--- by name and shape are taken, as when a trained body gets a new last layer.
 ---@param path string
+---@param given? table
 ---@return Layer? self nil and a message when the file cannot be read or holds other weights
----@return string? message
-function Layer:load(path)
+---@return any kept names of weights that stayed as they were; or the message
+---@options STRICT
+function Layer:load(path, given)
+  given = options.check(given, STRICT, "load")
   local weights, message = core_data.read_npz(path)
   if not weights then
     return nil, message
   end
-  local problem, ready = fit_weights(self, weights)
+  local problem, ready = fit_weights(self, weights, given.strict)
   if problem then
     return nil, ("%s: %s"):format(path, problem)
   end

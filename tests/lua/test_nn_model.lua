@@ -123,6 +123,23 @@ tests["weights that do not fit are refused"] = function()
   end)
 end
 
+tests["a new last layer keeps its start when the others are loaded"] = function()
+  local model, path = trained(), testing.folder() .. "/body.npz"
+  testing.ok(model:save(path))
+  local other = nn.Sequential { nn.Linear(16, "relu"), nn.Linear(2) }
+  other:build(blobs, { seed = 99 })
+  local start = other:weights()
+  testing.contains(select(2, other:load(path)), "'linear_2.weight' has shape (3, 16); the model's is (2, 16)")
+  testing.equal(other:weights()["linear_1.bias"]:totable(), start["linear_1.bias"]:totable())
+  local loaded, kept = other:load(path, { strict = false })
+  testing.equal(loaded, other)
+  testing.equal(kept, { "linear_2.weight", "linear_2.bias" })
+  testing.equal(other:weights()["linear_1.weight"]:totable(), model:weights()["linear_1.weight"]:totable())
+  testing.equal(other:weights()["linear_2.weight"]:totable(), start["linear_2.weight"]:totable())
+  testing.equal(select(2, other:set_weights({}, { strict = false })),
+    { "linear_1.weight", "linear_1.bias", "linear_2.weight", "linear_2.bias" })
+end
+
 tests["a file that cannot be read or written is nil and a message"] = function()
   local model = nn.Sequential { nn.Linear(1) }:build { 1, 2 }
   local ok, message = model:load "/nonexistent.npz"
