@@ -3,13 +3,12 @@
  * Windows follow PyTorch: out = floor((in + 2 padding - dilation (kernel - 1) - 1) / stride) + 1,
  * or ceil with ceil_mode, where no window may begin behind the input and its padding. Windows of
  * adaptive pooling go from floor(i in / out) to ceil((i + 1) in / out).
- * Max-pooling's second result says where the maxima were: of a window of at most MAX_COMPACT
+ * Max-pooling's second result says where the maxima were: of a window of at most POOL_MAX_COMPACT
  * elements a byte each, packed into int64; else an int64, the place in the plane. */
 #include "op/pool.h"
 
 #include "op/family.h"
 
-enum { KERNEL_SIZE, STRIDE, PADDING, DILATION, SIZE = 5 };
 enum { AVG_CEIL = 3, MAX_CEIL = 4 };
 
 /* ---- geometry ---- */
@@ -34,7 +33,7 @@ static Status complete(OpShape *call, int slot, int axes, const Attr *fallback, 
   op_attr_spec(call->op, slot, &spec);
   if (attr->count < 0) {
     for (int i = 0; i < axes; i++)
-      attr->list[i] = fallback ? fallback->list[i] : slot == DILATION ? 1 : 0;
+      attr->list[i] = fallback ? fallback->list[i] : slot == POOL_DILATION ? 1 : 0;
     attr->count = axes;
   }
   if (attr->count == 1 && axes == 2) attr->list[attr->count++] = attr->list[0];
@@ -52,9 +51,9 @@ static Status complete(OpShape *call, int slot, int axes, const Attr *fallback, 
 
 /* The number of windows along a pooled axis. */
 static int64_t window_count(const Attrs *attrs, int i, int64_t in, bool dilated, bool ceil_mode) {
-  int64_t kernel = attrs->at[KERNEL_SIZE].list[i], stride = attrs->at[STRIDE].list[i];
-  int64_t padding = attrs->at[PADDING].list[i];
-  int64_t reach = (dilated ? attrs->at[DILATION].list[i] : 1) * (kernel - 1) + 1;
+  int64_t kernel = attrs->at[POOL_KERNEL].list[i], stride = attrs->at[POOL_STRIDE].list[i];
+  int64_t padding = attrs->at[POOL_PADDING].list[i];
+  int64_t reach = (dilated ? attrs->at[POOL_DILATION].list[i] : 1) * (kernel - 1) + 1;
   int64_t room = in + 2 * padding - reach;
   if (room < 0 && !(ceil_mode && room > -stride)) return 0;
   int64_t out = (room < 0 ? 0 : (room + (ceil_mode ? stride - 1 : 0)) / stride) + 1;
@@ -67,18 +66,18 @@ static Status pool_shape(OpShape *call, const Shape *in, bool dilated, bool ceil
                          Err *err) {
   int axes = in->ndim - 2;
   TRY(check_planes(call, in, err));
-  TRY(complete(call, KERNEL_SIZE, axes, NULL, 1, err));
-  TRY(complete(call, STRIDE, axes, &call->attrs->at[KERNEL_SIZE], 1, err));
-  TRY(complete(call, PADDING, axes, NULL, 0, err));
-  if (dilated) TRY(complete(call, DILATION, axes, NULL, 1, err));
+  TRY(complete(call, POOL_KERNEL, axes, NULL, 1, err));
+  TRY(complete(call, POOL_STRIDE, axes, &call->attrs->at[POOL_KERNEL], 1, err));
+  TRY(complete(call, POOL_PADDING, axes, NULL, 0, err));
+  if (dilated) TRY(complete(call, POOL_DILATION, axes, NULL, 1, err));
   *out = *in;
   for (int i = 0; i < axes; i++) {
-    int64_t kernel = call->attrs->at[KERNEL_SIZE].list[i];
-    if (call->attrs->at[PADDING].list[i] > kernel / 2)
+    int64_t kernel = call->attrs->at[POOL_KERNEL].list[i];
+    if (call->attrs->at[POOL_PADDING].list[i] > kernel / 2)
       return err_set(err, NN_BAD_ARGUMENT,
                      "%s: padding %lld is more than half of kernel_size %lld: windows would see "
                      "nothing else",
-                     op_info(call->op)->name, (long long)call->attrs->at[PADDING].list[i],
+                     op_info(call->op)->name, (long long)call->attrs->at[POOL_PADDING].list[i],
                      (long long)kernel);
     out->dims[2 + i] = window_count(call->attrs, i, in->dims[2 + i], dilated, ceil_mode);
     char text[SHAPE_TEXT_SIZE];
@@ -103,7 +102,14 @@ static OpRows rows_planes(const OpShape *call, const bool *batched) {
   return OP_ROWS_KEEP;
 }
 
-/* The shape of a gradient's result: that of g with the pooled axes of the input, attribute SIZE. */
+/* Bytes a part needs to pool `in` to `out`. */
+static size_t scratch_bytes(const OpShape *call, const Shape *in, const Shape *out, bool dilated) {
+  Pool pool = pool_make(call->attrs, in, out, dilated);
+  return (size_t)pool_scratch(&pool) * dtype_size(call->out_dtype);
+}
+
+/* The shape of a gradient's result: that of g with the pooled axes of the input, attribute
+ * POOL_SIZE. */
 static Status grad_shape(OpShape *call, int slot, Err *err) {
   const Shape *g = call->shape[0];
   const Attr *size = &call->attrs->at[slot];
@@ -149,11 +155,16 @@ OpRows rows_max_pool(const OpShape *call, const bool *batched) {
   return rows_planes(call, batched);
 }
 
+size_t scratch_max_pool(const OpShape *call) {
+  if (!pool_compact(call->attrs, call->out.ndim - 2)) return 0;
+  return scratch_bytes(call, call->shape[0], &call->out, true);
+}
+
 /* dx = g at the place of each window's maximum, the first of equal ones; 0 elsewhere. */
 Status grad_max_pool(OpGrad *grad, Err *err) {
   (void)err;
   if (grad->out_grad == REF_NONE) return NN_OK;
-  Attrs attrs = with_size(grad, SIZE);
+  Attrs attrs = with_size(grad, POOL_SIZE);
   Ref places = grad->builder->result(grad->builder, grad->out, 1);
   grad->in_grads[0] = op_emit(grad->builder, OP_max_pool_grad, grad->out_grad, places, &attrs);
   return NN_OK;
@@ -166,8 +177,8 @@ Status infer_max_pool_grad(OpShape *call, Err *err) {
   if (call->dtype[1] != DTYPE_I64)
     return err_set(err, NN_DTYPE, "max_pool_grad: places are int64, not %s",
                    dtype_name(call->dtype[1]));
-  TRY(grad_shape(call, SIZE, err));
-  if (call->attrs->at[KERNEL_SIZE].count >= 0)
+  TRY(grad_shape(call, POOL_SIZE, err));
+  if (call->attrs->at[POOL_KERNEL].count >= 0)
     TRY(pool_shape(call, &call->out, true, call->attrs->at[MAX_CEIL].number != 0, &pooled, err));
   if (!shape_equal(&pooled, call->shape[0])) return refuse_shapes(call, &pooled, err);
   Shape places = places_shape(call->attrs, &pooled);
@@ -177,6 +188,11 @@ Status infer_max_pool_grad(OpShape *call, Err *err) {
 
 OpRows rows_max_pool_grad(const OpShape *call, const bool *batched) {
   return rows_planes(call, batched);
+}
+
+size_t scratch_max_pool_grad(const OpShape *call) {
+  if (!pool_compact(call->attrs, call->out.ndim - 2)) return 0;
+  return scratch_bytes(call, &call->out, call->shape[0], true);
 }
 
 /* ---- average ---- */
@@ -192,10 +208,14 @@ OpRows rows_avg_pool(const OpShape *call, const bool *batched) {
   return rows_planes(call, batched);
 }
 
+size_t scratch_avg_pool(const OpShape *call) {
+  return scratch_bytes(call, call->shape[0], &call->out, false);
+}
+
 /* dx = the sum of g / (elements of the window) over the windows that see x. */
 Status grad_avg_pool(OpGrad *grad, Err *err) {
   (void)err;
-  Attrs attrs = with_size(grad, SIZE);
+  Attrs attrs = with_size(grad, POOL_SIZE);
   grad->in_grads[0] = op_emit(grad->builder, OP_avg_pool_grad, grad->out_grad, REF_NONE, &attrs);
   return NN_OK;
 }
@@ -203,13 +223,17 @@ Status grad_avg_pool(OpGrad *grad, Err *err) {
 Status infer_avg_pool_grad(OpShape *call, Err *err) {
   Shape pooled;
   TRY(family_floats(call, 1, err));
-  TRY(grad_shape(call, SIZE, err));
+  TRY(grad_shape(call, POOL_SIZE, err));
   TRY(pool_shape(call, &call->out, false, call->attrs->at[AVG_CEIL].number != 0, &pooled, err));
   return shape_equal(&pooled, call->shape[0]) ? NN_OK : refuse_shapes(call, &pooled, err);
 }
 
 OpRows rows_avg_pool_grad(const OpShape *call, const bool *batched) {
   return rows_planes(call, batched);
+}
+
+size_t scratch_avg_pool_grad(const OpShape *call) {
+  return scratch_bytes(call, &call->out, call->shape[0], false);
 }
 
 /* ---- adaptive ---- */
@@ -242,7 +266,7 @@ Status grad_adaptive_max_pool(OpGrad *grad, Err *err) {
   if (grad->out_grad == REF_NONE) return NN_OK;
   Attrs attrs;
   op_attr_defaults(OP_max_pool_grad, &attrs);
-  attrs.at[SIZE] = with_size(grad, SIZE).at[SIZE];
+  attrs.at[POOL_SIZE] = with_size(grad, POOL_SIZE).at[POOL_SIZE];
   Ref places = grad->builder->result(grad->builder, grad->out, 1);
   grad->in_grads[0] = op_emit(grad->builder, OP_max_pool_grad, grad->out_grad, places, &attrs);
   return NN_OK;

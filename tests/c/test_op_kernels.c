@@ -11,7 +11,7 @@ typedef struct Kernel {
   OpCall call;
   Attrs attrs;
   OpShape shape;
-  Tensor in[OP_MAX_INPUTS], out, scratch;
+  Tensor in[OP_MAX_INPUTS], out, more[OP_MAX_RESULTS - 1], scratch;
   OpKernel run;
 } Kernel;
 
@@ -34,6 +34,11 @@ static Kernel *kernel_new(OpId op, const Attrs *attrs, int inputs, const Tensor 
   Shape room = {.ndim = 1, .dims = {shape_count(&kernel->shape.out) + GUARD}};
   must(tensor_new(&kernel->out, kernel->shape.out_dtype, &room, &err), &err);
   kernel->call.out = (OpArg){kernel->out.data, kernel->shape.out_dtype, kernel->shape.out};
+  for (int i = 0; i < op_info(op)->results - 1; i++) {
+    const OpMore *more = &kernel->shape.more[i];
+    must(tensor_new(&kernel->more[i], more->dtype, &more->shape, &err), &err);
+    kernel->call.more[i] = (OpArg){kernel->more[i].data, more->dtype, more->shape};
+  }
   size_t scratch = op_info(op)->scratch ? op_info(op)->scratch(&kernel->shape) : 0;
   room.dims[0] = (int64_t)(scratch * MAX_PARTS / sizeof(double)) + 1;
   must(tensor_new(&kernel->scratch, DTYPE_F64, &room, &err), &err);
@@ -53,6 +58,7 @@ static Kernel *case_kernel(const OpCase *c, const OpGolden *golden, DType dtype,
 static void kernel_free(Kernel *kernel) {
   for (int i = 0; i < kernel->shape.inputs; i++) tensor_release(&kernel->in[i]);
   tensor_release(&kernel->out);
+  for (int i = 0; i < OP_MAX_RESULTS - 1; i++) tensor_release(&kernel->more[i]);
   tensor_release(&kernel->scratch);
   free(kernel);
 }
@@ -65,6 +71,8 @@ static size_t out_bytes(const Kernel *kernel) {
 static void kernel_run(Kernel *kernel, int parts) {
   unsigned char *end = (unsigned char *)kernel->out.data + out_bytes(kernel);
   memset(kernel->out.data, GUARD_BYTE, tensor_bytes(&kernel->out));
+  for (int i = 0; i < op_info(kernel->shape.op)->results - 1; i++)
+    memset(kernel->more[i].data, GUARD_BYTE, tensor_bytes(&kernel->more[i]));
   for (int part = parts - 1; part >= 0; part--) kernel->run(&kernel->call, part, parts);
   for (int i = 0; i < GUARD; i++)
     if (end[i] != GUARD_BYTE)
@@ -81,6 +89,31 @@ static void assert_same(const Kernel *kernel, const char *label, const char *wha
       fail_msg("%s %s %s: element %lld is %.17g, not %.17g", op_info(kernel->shape.op)->name, label,
                what, (long long)i, a, b);
   }
+}
+
+static size_t more_bytes(const Kernel *kernel) {
+  size_t bytes = 0;
+  for (int i = 0; i < op_info(kernel->shape.op)->results - 1; i++)
+    bytes += tensor_bytes(&kernel->more[i]);
+  return bytes;
+}
+
+/* The further results, one after the other. */
+static void *more_copy(const Kernel *kernel) {
+  char *copy = malloc(more_bytes(kernel) + 1), *to = copy;
+  for (int i = 0; i < op_info(kernel->shape.op)->results - 1; i++) {
+    memcpy(to, kernel->more[i].data, tensor_bytes(&kernel->more[i]));
+    to += tensor_bytes(&kernel->more[i]);
+  }
+  return copy;
+}
+
+static void assert_same_more(const Kernel *kernel, const char *label, const char *what,
+                             const void *want) {
+  void *got = more_copy(kernel);
+  if (memcmp(got, want, more_bytes(kernel)) != 0)
+    fail_msg("%s %s %s: a further result differs", op_info(kernel->shape.op)->name, label, what);
+  free(got);
 }
 
 typedef void KernelCheck(Kernel *kernel, const char *label);
@@ -108,10 +141,13 @@ static void check_parts(Kernel *kernel, const char *label) {
   void *whole = malloc(out_bytes(kernel) + 1);
   kernel_run(kernel, 1);
   memcpy(whole, kernel->out.data, out_bytes(kernel));
+  void *more = more_copy(kernel);
   for (int parts = 2; parts <= MAX_PARTS; parts++) {
     kernel_run(kernel, parts);
     assert_same(kernel, label, "in parts", whole, tolerance);
+    assert_same_more(kernel, label, "in parts", more);
   }
+  free(more);
   free(whole);
 }
 
@@ -136,6 +172,11 @@ static void run_block(Kernel *kernel, const bool *batched, OpRows rows, int64_t 
   if (rows == OP_ROWS_KEEP) {
     call.out.data = (char *)call.out.data + (size_t)begin * (out_bytes(kernel) / (size_t)all);
     call.out.shape.dims[0] = end - begin;
+    for (int i = 0; i < op_info(kernel->shape.op)->results - 1; i++) {
+      size_t bytes = tensor_bytes(&kernel->more[i]) / (size_t)all;
+      call.more[i].data = (char *)call.more[i].data + (size_t)begin * bytes;
+      call.more[i].shape.dims[0] = end - begin;
+    }
   }
   call.first_row = begin;
   call.accumulate = rows == OP_ROWS_REDUCE && begin > 0;
@@ -159,6 +200,7 @@ static void check_blocks(Kernel *kernel, const char *label) {
   void *whole = malloc(out_bytes(kernel) + 1);
   kernel_run(kernel, 1);
   memcpy(whole, kernel->out.data, out_bytes(kernel));
+  void *more = more_copy(kernel);
   for (int mask = 1; info->rows && mask < 1 << kernel->shape.inputs; mask++) {
     bool batched[OP_MAX_INPUTS];
     int64_t count;
@@ -174,7 +216,9 @@ static void check_blocks(Kernel *kernel, const char *label) {
       run_block(kernel, batched, rows, begin, begin + step < count ? begin + step : count);
     assert_same(kernel, label, "by blocks", whole,
                 exact ? 0 : tolerance_of(kernel->shape.out_dtype));
+    if (exact) assert_same_more(kernel, label, "by blocks", more);
   }
+  free(more);
   free(whole);
 }
 
