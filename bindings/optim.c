@@ -41,16 +41,18 @@ static void push_hyper(lua_State *L, const OptimHyper *hyper) {
   lua_setfield(L, -2, "default");
 }
 
-/* optim.rows() -> list of { name, title, help, hypers = { { name, domain, default, help } ... } }
- */
+/* optim.rows() -> list of { name, title, help, searches, hypers = { { name, domain, default, help }
+ * ... } } */
 static int rows(lua_State *L) {
   lua_createtable(L, OPTIM_COUNT, 0);
   for (int id = 0; id < OPTIM_COUNT; id++) {
     const OptimInfo *info = optim_info((OptimId)id);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 5);
     set_text(L, "name", info->name);
     set_text(L, "title", info->title);
     set_text(L, "help", info->help);
+    lua_pushboolean(L, optim_searches((OptimId)id));
+    lua_setfield(L, -2, "searches");
     lua_newtable(L);
     for (int i = 0; info->hyper[i].name; i++) {
       push_hyper(L, &info->hyper[i]);

@@ -96,7 +96,11 @@ static OptimSegment *check_segments(lua_State *L, int index, int *count) {
     int at = lua_gettop(L);
     segments[i] = (OptimSegment){.offset = integer_field(L, at, "offset", 0),
                                  .count = integer_field(L, at, "count", 0),
-                                 .lr_scale = number_field(L, at, "lr_scale", 1)};
+                                 .lr_scale = number_field(L, at, "lr_scale", 1),
+                                 .weight_decay = number_field(L, at, "weight_decay", 0),
+                                 .rows = integer_field(L, at, "rows", 1),
+                                 .max_norm = number_field(L, at, "max_norm", 0)};
+    segments[i].own_decay = table_field(L, at, "weight_decay") != LUA_TNIL;
     table_field(L, at, "decay");
     segments[i].decay = lua_toboolean(L, -1);
     table_field(L, at, "frozen");
@@ -144,12 +148,30 @@ static int optim_set_steps_(lua_State *L) {
   return 0;
 }
 
-/* optim:update(lr, clip_norm, clip_value): one update by hand; false when a gradient is not finite
- */
-static int optim_update_(lua_State *L) {
-  lua_pushboolean(L, optim_step(check_optim(L, 1), luaL_checknumber(L, 2), luaL_optnumber(L, 3, 0),
-                                luaL_optnumber(L, 4, 0), NULL));
-  return 1;
+/* optim:segments(list): from now on other rates, decay, frozen or not */
+static int optim_segments_(lua_State *L) {
+  Optim *optim = check_optim(L, 1);
+  int count;
+  const OptimSegment *segments = check_segments(L, 2, &count);
+  Err err;
+  if (optim_set_segments(optim, segments, count, &err) != NN_OK) return binding_raise(L, &err);
+  return 0;
+}
+
+/* optim:keep_average(mean, decay, warm_up, by_hand), optim:average(): see optim_set_average */
+static int optim_keep_average_(lua_State *L) {
+  Optim *optim = check_optim(L, 1);
+  Tensor *mean = binding_check_tensor(L, 2);
+  Err err;
+  if (optim_set_average(optim, mean, luaL_checknumber(L, 3), lua_toboolean(L, 4),
+                        lua_toboolean(L, 5), &err) != NN_OK)
+    return binding_raise(L, &err);
+  return 0;
+}
+
+static int optim_average_(lua_State *L) {
+  optim_average(check_optim(L, 1), NULL);
+  return 0;
 }
 
 /* ---- steps ---- */
@@ -270,9 +292,18 @@ static StepData check_step_data(lua_State *L, int index) {
   return data;
 }
 
-/* step:run{ data, order, first, batches, repeated, optim, lr or rates, clip_norm, clip_value, seed,
- * outputs, losses } -> { loss, metrics = {}, steps, last_loss, diverged, message or segment }: loss
- * and metrics are sums over rows */
+/* A float64 tensor with a number for each step, or NULL. */
+static const double *per_step_field(lua_State *L, int index, const char *name, int64_t steps) {
+  const Tensor *tensor = tensor_field(L, index, name);
+  if (!tensor) return NULL;
+  if (tensor->dtype != DTYPE_F64 || tensor_count(tensor) < steps)
+    binding_raisef(L, "the %s need a float64 tensor with one for each step", name);
+  return tensor->data;
+}
+
+/* step:run{ data, order, first, batches, repeated, optim, lr or rates, momentum or momenta,
+ * clip_norm, clip_value, seed, outputs, losses } -> { loss, metrics = {}, steps, last_loss,
+ * diverged, message or segment }: loss and metrics are sums over rows */
 static int step_run_(lua_State *L) {
   enum { CHECK_MS = 50 };
   Step *step = check_step(L);
@@ -281,11 +312,10 @@ static int step_run_(lua_State *L) {
   StepUpdate update = {.clip_norm = number_field(L, 2, "clip_norm", 0),
                        .clip_value = number_field(L, 2, "clip_value", 0),
                        .lr_all = number_field(L, 2, "lr", 0),
+                       .momentum_all = number_field(L, 2, "momentum", 0),
                        .seed = (uint64_t)integer_field(L, 2, "seed", 0)};
-  Tensor *rates = tensor_field(L, 2, "rates");
-  if (rates && (rates->dtype != DTYPE_F64 || tensor_count(rates) < data.batches * data.repeat))
-    binding_raisef(L, "the rates need a float64 tensor with one for each step");
-  if (rates) update.lr = rates->data;
+  update.lr = per_step_field(L, 2, "rates", data.batches * data.repeat);
+  update.momentum = per_step_field(L, 2, "momenta", data.batches * data.repeat);
   if (table_field(L, 2, "optim") != LUA_TNIL) update.optim = check_optim(L, -1);
   StepResult result = {0};
   while (!result.diverged && result.steps < data.batches * data.repeat) {
@@ -372,10 +402,10 @@ static void new_type(lua_State *L, const char *name, lua_CFunction gc, const lua
 int luaopen_core_train(lua_State *L);
 int luaopen_core_train(lua_State *L) {
   static const luaL_Reg step_methods[] = {{"run", step_run_}, {"info", step_info_}, {NULL, NULL}};
-  static const luaL_Reg optim_methods[] = {{"steps", optim_steps_},
-                                           {"set_steps", optim_set_steps_},
-                                           {"update", optim_update_},
-                                           {NULL, NULL}};
+  static const luaL_Reg optim_methods[] = {
+      {"steps", optim_steps_},       {"set_steps", optim_set_steps_},
+      {"segments", optim_segments_}, {"keep_average", optim_keep_average_},
+      {"average", optim_average_},   {NULL, NULL}};
   static const luaL_Reg functions[] = {{"pool", train_pool},     {"optim", train_optim},
                                        {"step", train_step},     {"permute", train_permute},
                                        {"kernel", train_kernel}, {NULL, NULL}};

@@ -260,6 +260,33 @@ static void keep_outputs(const Step *step, const StepData *data, int64_t positio
   }
 }
 
+/* The same batch again, for an optimiser that has moved the parameters. */
+typedef struct Again {
+  Step *step;
+  const OpRun *run;
+} Again;
+
+static double evaluate_again(void *context) {
+  const Again *again = context;
+  plan_run(again->step->plan, again->run);
+  return scalar(again->step, 0);
+}
+
+static bool update_parameters(Step *step, const StepUpdate *update, const OpRun *run, int64_t i,
+                              double loss) {
+  Again again = {step, run};
+  const OptimUpdate told = {.lr = update->lr ? update->lr[i] : update->lr_all,
+                            .clip_norm = update->clip_norm,
+                            .clip_value = update->clip_value,
+                            .momentum =
+                                update->momentum ? update->momentum[i] : update->momentum_all,
+                            .pool = step->pool,
+                            .loss = loss,
+                            .evaluate = evaluate_again,
+                            .context = &again};
+  return optim_step(update->optim, &told);
+}
+
 Status step_run(Step *step, const StepData *data, const StepUpdate *update, double seconds,
                 StepResult *result, Err *err) {
   result->bad_segment = -1;
@@ -285,8 +312,7 @@ Status step_run(Step *step, const StepData *data, const StepUpdate *update, doub
     keep_outputs(step, data, position - data->first);
     result->steps = i + 1;
     if (!update->optim) continue;
-    double lr = update->lr ? update->lr[i] : update->lr_all;
-    if (optim_step(update->optim, lr, update->clip_norm, update->clip_value, step->pool)) continue;
+    if (update_parameters(step, update, &run, i, loss)) continue;
     result->diverged = true;
     result->bad_segment = optim_find_bad(update->optim);
     return NN_OK;

@@ -64,6 +64,8 @@ typedef struct StepUpdate {
   double clip_norm, clip_value; /* 0: none */
   const double *lr;             /* learning rate of each step, `batches * repeat` of them, or ... */
   double lr_all;                /* ... when NULL, of all */
+  const double *momentum;       /* likewise, in place of the optimiser's own ... */
+  double momentum_all;          /* ... or of all; 0: its own */
   uint64_t seed;
 } StepUpdate;
 

@@ -7,6 +7,7 @@ local core = require "core.layer"
 local core_init = require "core.init"
 local tensors = require "core.tensor"
 local graphs = require "core.graph"
+local groups = require "nn.groups"
 local op = require "core.op"
 local init = require "nn.init"
 local options = require "options"
@@ -28,6 +29,7 @@ local Layer = {}
 Layer.__index = Layer
 Layer.__name = "Layer"
 M.Layer = Layer
+groups.install(Layer)
 
 --- Whether a value is a layer (or a model, which is one).
 ---@param value any
@@ -76,8 +78,9 @@ local function make_param(book, layer, spec, given)
   local param = {
     name = name_of(book, layer) .. "." .. spec.name, layer = layer, key = spec.name, tensor = tensor,
     decay = spec.decay ~= false, lr_scale = layer.lr_scale or 1,
-    buffer = spec.buffer or nil, frozen = spec.buffer or nil,
+    buffer = spec.buffer or nil,
   }
+  param.frozen = groups.register(layer, param) or param.buffer
   book.params[#book.params + 1] = param
   book.by_layer[layer] = book.by_layer[layer] or {}
   book.by_layer[layer][spec.name] = param
@@ -218,9 +221,9 @@ end
 -- ---- layers of the engine ----
 
 -- Split constructor arguments: numbers and booleans are options in the row's order, a string is an
--- activation, a table holds named options, NAME_init, activation, name and lr_scale, and layers whose
--- parameter NAME is to be this one's, too.
-local EXTRA = { activation = true, name = true, lr_scale = true }
+-- activation, a table holds named options, NAME_init, activation, name, lr_scale, weight_decay, max_norm
+-- (see nn.groups), and layers whose parameter NAME is to be this one's, too.
+local EXTRA = { activation = "any", name = "any", lr_scale = "number", weight_decay = "number", max_norm = "number" }
 
 local function read_arguments(row, ...)
   local named, extra, position = {}, { tied = {} }, 0
@@ -230,7 +233,10 @@ local function read_arguments(row, ...)
       extra.activation = value
     elseif type(value) == "table" then
       for key, entry in pairs(value) do
-        if type(key) == "string" and (EXTRA[key] or key:find("_init$")) then
+        if type(key) == "string" and not row.by_name[key] and (EXTRA[key] or key:find("_init$")) then
+          if EXTRA[key] == "number" and not (type(entry) == "number" and entry >= 0) then
+            options.fail("nn.%s: %s must be a number, 0 or more, got %s", row.name, key, options.show(entry))
+          end
           extra[key] = entry
         elseif M.is(entry) and not row.by_name[key] then
           extra.tied[key] = entry
@@ -363,7 +369,7 @@ for _, row in ipairs(rows) do
     local named, extra = read_arguments(row, ...)
     return setmetatable({
       kind = row.name, options = next(named) and named or nil, extra = extra, name = extra.name,
-      lr_scale = extra.lr_scale,
+      lr_scale = extra.lr_scale, weight_decay = extra.weight_decay, max_norm = extra.max_norm,
       activation = M.activation(extra.activation, "nn." .. row.name), forward = forward_row,
       place = options.where(),
     }, Layer)

@@ -2,9 +2,17 @@
 ---
 --- There is a constructor for every row of the engine's table (core.optim.rows()); options, defaults
 --- and help come from there. Semantics and defaults are PyTorch's, with these differences: every
---- optimiser has `lr` with a default and an L1 penalty `l1`; SGD has `ema`; an `eps` of 0 is refused;
---- RMSprop's centred variance is never negative; there is no `maximize`.
+--- optimiser has `lr` with a default and, LBFGS excepted, an L1 penalty `l1`; SGD has `ema`; Rprop has
+--- `weight_decay`; LBFGS searches along its line unless `strong_wolfe = false`; ASGD's average is fit's
+--- `ema = 1`; an `eps` of 0 is refused; RMSprop's centred variance is never negative; weight decay
+--- leaves biases alone unless a group says otherwise; there is no `maximize`.
+---
+--- `groups` give parameters options of their own, the first that matches counts:
+--- `nn.AdamW { lr = 1e-3, groups = { { match = "conv*", lr = 1e-4 }, { match = "*.bias", weight_decay = 0.01 } } }`
+--- Names are matched as in a file browser, of layers or parameters; see help(model.freeze). Schedules
+--- scale the rates of all groups alike.
 local core = require "core.optim"
+local groups = require "nn.groups"
 local options = require "options"
 
 local M = {}
@@ -13,21 +21,41 @@ local M = {}
 ---@field name string the engine's name, "adam"
 ---@field title string as written, "Adam"
 ---@field lr number learning rate before any schedule
+---@field momentum number? SGD's, RMSprop's momentum, or the first of betas
+---@field searches boolean whether it evaluates the loss again within a step
+---@field groups table[] parameters with options of their own
 ---@field hyper number[] all hyper-parameters, in the order of the engine's row
 ---@field options table the options with defaults filled in
 local Optimizer = { __name = "Optimizer" }
 Optimizer.__index = Optimizer
 
+-- A value as one writes it in Lua.
+local function literal(value)
+  if type(value) == "number" then
+    return ("%.14g"):format(value)
+  elseif type(value) == "string" then
+    return ("%q"):format(value)
+  elseif type(value) ~= "table" or getmetatable(value) then
+    return tostring(value)
+  end
+  local parts = {}
+  for _, entry in ipairs(value) do
+    parts[#parts + 1] = literal(entry)
+  end
+  for _, key in ipairs(options.keys(value)) do
+    if value[key] ~= nil then
+      parts[#parts + 1] = key .. " = " .. literal(value[key])
+    end
+  end
+  return "{ " .. table.concat(parts, ", ") .. " }"
+end
+
 --- The optimiser as one would write it, with the options that were given.
 function Optimizer:__tostring()
   local parts = { ("lr = %.14g"):format(self.lr) }
   for _, key in ipairs(options.keys(self.given)) do
-    local value = self.given[key]
-    if type(value) == "table" then
-      parts[#parts + 1] = ("%s = { %.14g, %.14g }"):format(key, value[1], value[2])
-    elseif key ~= "lr" then
-      local text = type(value) == "number" and ("%.14g"):format(value) or tostring(value)
-      parts[#parts + 1] = key .. " = " .. text
+    if key ~= "lr" then
+      parts[#parts + 1] = key .. " = " .. literal(self.given[key])
     end
   end
   return ("nn.%s { %s }"):format(self.title, table.concat(parts, ", "))
@@ -38,29 +66,56 @@ local DOMAINS = {
   AMOUNT = { type = "number", min = 0 },
   POSITIVE = { type = "number", above = 0 },
   FRACTION = { type = "number", min = 0, below = 1 },
+  GROWTH = { type = "number", above = 1 },
+  WHOLE = { type = "integer", min = 1 },
   FLAG = { type = "boolean" },
 }
 
-local function check_betas(value)
-  for i = 1, 2 do
-    local beta = value[i]
-    if type(beta) ~= "number" or not (beta >= 0 and beta < 1) then
-      return ("must be two numbers, at least 0 and less than 1; the %s is %s"):format(
-        i == 1 and "first" or "second", options.show(beta))
-    end
-  end
-  return #value ~= 2 and "must be two numbers, e.g. { 0.9, 0.999 }" or nil
+-- Hyper-parameters that end in 1 and 2 are written together: beta1 and beta2 as betas.
+local function pair_of(hyper)
+  local stem, which = hyper.name:match("^(%l[%l_]+)([12])$")
+  return stem and stem .. "s", tonumber(which)
 end
 
--- The options of a row; beta1 and beta2 are written together, as betas.
+-- What is wrong with a number for a domain, in words; nil when nothing is.
+local function domain_complaint(value, domain)
+  local row = DOMAINS[domain]
+  if type(value) == "number" and value >= (row.min or -math.huge) and value > (row.above or -math.huge)
+    and value < (row.below or math.huge) then
+    return nil
+  end
+  local parts = {}
+  parts[#parts + 1] = row.min and ("at least %g"):format(row.min)
+  parts[#parts + 1] = row.above and ("greater than %g"):format(row.above)
+  parts[#parts + 1] = row.below and ("less than %g"):format(row.below)
+  return table.concat(parts, " and ")
+end
+
+-- The option that holds a pair of hyper-parameters.
+local function pair_option()
+  local entry = { type = "table", default = {}, help = "", domains = {} }
+  function entry.check(value)
+    for i = 1, 2 do
+      local wanted = domain_complaint(value[i], entry.domains[i])
+      if wanted then
+        return ("must be two numbers, the %s %s; it is %s"):format(i == 1 and "first" or "second", wanted,
+          options.show(value[i]))
+      end
+    end
+    return #value ~= 2 and ("must be two numbers, e.g. { %g, %g }"):format(table.unpack(entry.default)) or nil
+  end
+  return entry
+end
+
+-- The options of a row.
 local function spec_of(row)
   local spec = {}
   for _, hyper in ipairs(row.hypers) do
-    local which = hyper.name:match("^beta([12])$")
-    if which then
-      spec.betas = spec.betas or { type = "table", default = {}, check = check_betas, help = "" }
-      spec.betas.default[tonumber(which)] = hyper.default
-      spec.betas.help = spec.betas.help .. (which == "2" and "; " or "") .. hyper.help
+    local pair, which = pair_of(hyper)
+    if pair then
+      local entry = spec[pair] or pair_option()
+      spec[pair], entry.default[which], entry.domains[which] = entry, hyper.default, hyper.domain
+      entry.help = entry.help .. (which == 2 and "; " or "") .. hyper.help
     else
       local entry = { help = hyper.help }
       for key, value in pairs(DOMAINS[hyper.domain]) do
@@ -69,9 +124,14 @@ local function spec_of(row)
       entry.default = hyper.default
       if hyper.domain == "FLAG" then
         entry.default = hyper.default ~= 0
+      elseif hyper.domain == "WHOLE" then
+        entry.default = math.tointeger(hyper.default)
       end
       spec[hyper.name] = entry
     end
+  end
+  if not row.searches then
+    spec.groups = { type = "table", help = "parameters with their own lr and weight_decay" }
   end
   return spec
 end
@@ -79,8 +139,8 @@ end
 local function hyper_values(row, checked)
   local values = {}
   for i, hyper in ipairs(row.hypers) do
-    local which = hyper.name:match("^beta([12])$")
-    local value = which and checked.betas[tonumber(which)] or checked[hyper.name]
+    local pair, which = pair_of(hyper)
+    local value = pair and checked[pair][which] or checked[hyper.name]
     if value == true or value == false then
       value = value and 1 or 0
     end
@@ -106,7 +166,9 @@ for _, row in ipairs(core.rows()) do
     end
     local optimizer = setmetatable({
       name = row.name, title = row.title, lr = checked.lr, options = checked, given = copy,
-      hyper = hyper_values(row, checked),
+      hyper = hyper_values(row, checked), searches = row.searches,
+      groups = groups.check(checked.groups, "nn." .. row.title, checked.lr),
+      momentum = checked.betas and checked.betas[1] or checked.momentum,
     }, Optimizer)
     core.check(optimizer)
     return optimizer
@@ -118,17 +180,21 @@ end
 function M.rows()
   local list = {}
   for _, row in ipairs(core.rows()) do
-    local items, betas = {}, nil
+    local items, seen, spec = {}, {}, rows[row.name].spec
     for _, hyper in ipairs(row.hypers) do
-      local entry = rows[row.name].spec[hyper.name]
-      if entry then
+      local pair = pair_of(hyper)
+      local entry = spec[pair or hyper.name]
+      if not pair then
         items[#items + 1] = { name = hyper.name, type = entry.type, help = hyper.help,
           default = entry.type == "boolean" and tostring(entry.default) or ("%.6g"):format(hyper.default) }
-      elseif not betas then
-        betas = rows[row.name].spec.betas
-        items[#items + 1] = { name = "betas", type = "two numbers", help = betas.help,
-          default = ("{ %.6g, %.6g }"):format(betas.default[1], betas.default[2]) }
+      elseif not seen[pair] then
+        seen[pair] = true
+        items[#items + 1] = { name = pair, type = "two numbers", help = entry.help,
+          default = ("{ %.6g, %.6g }"):format(table.unpack(entry.default)) }
       end
+    end
+    if spec.groups then
+      items[#items + 1] = { name = "groups", type = "table", help = spec.groups.help, default = "{}" }
     end
     list[#list + 1] = { name = row.name, title = row.title, help = row.help, options = items }
   end

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COUNT = 10, LINE_SIZE = 1024 };
+enum { COUNT = 10, ROOM = 64, LINE_SIZE = 1024 };
 
 /* Two float vectors and an optimiser over them. */
 typedef struct Case {
@@ -30,12 +30,29 @@ static void case_free(Case *c) {
   tensor_release(&c->grads);
 }
 
-/* "sgd lr=0.1 clip_norm=1" as id, hyper-parameters and the clips. */
+#define SEGMENT(place, n, scale, decays, freezes)                                                  \
+  { .offset = place, .count = n, .lr_scale = scale, .decay = decays, .frozen = freezes }
+
+/* "sgd lr=0.1 clip_norm=1" as id, hyper-parameters and what make_optim.py knows besides. */
 typedef struct Recipe {
   OptimId id;
   double hyper[OPTIM_MAX_HYPERS];
-  double clip_norm, clip_value;
+  double clip_norm, clip_value, groups, max_norm, mean, warm_up, cycle, quartic, fixed;
 } Recipe;
+
+static double *recipe_extra(Recipe *recipe, const char *name) {
+  const struct {
+    const char *name;
+    double *value;
+  } extras[] = {{"clip_norm", &recipe->clip_norm}, {"clip_value", &recipe->clip_value},
+                {"groups", &recipe->groups},       {"max_norm", &recipe->max_norm},
+                {"mean", &recipe->mean},           {"warm_up", &recipe->warm_up},
+                {"cycle", &recipe->cycle},         {"quartic", &recipe->quartic},
+                {"fixed", &recipe->fixed}};
+  for (size_t i = 0; i < sizeof extras / sizeof *extras; i++)
+    if (strcmp(extras[i].name, name) == 0) return extras[i].value;
+  return NULL;
+}
 
 static Recipe recipe_read(const char *text) {
   Recipe recipe = {0};
@@ -48,15 +65,10 @@ static Recipe recipe_read(const char *text) {
     char *equals = strchr(word, '=');
     *equals = '\0';
     double value = strtod(equals + 1, NULL);
-    if (strcmp(word, "clip_norm") == 0) {
-      recipe.clip_norm = value;
-    } else if (strcmp(word, "clip_value") == 0) {
-      recipe.clip_value = value;
-    } else {
-      int index = optim_hyper_find(recipe.id, word);
-      if (index < 0) fail_msg("%s: no hyper-parameter %s", text, word);
-      recipe.hyper[index] = value;
-    }
+    double *extra = recipe_extra(&recipe, word);
+    int index = extra ? -1 : optim_hyper_find(recipe.id, word);
+    if (!extra && index < 0) fail_msg("%s: no hyper-parameter %s", text, word);
+    *(extra ? extra : &recipe.hyper[index]) = value;
   }
   return recipe;
 }
@@ -71,44 +83,101 @@ static Optim *optim_of(const Recipe *recipe, Isa isa, const OptimSegment *segmen
   return optim;
 }
 
-/* The golden problem; see make_optim.py. `at` maps element i to its place in the vectors. */
-static void golden_gradient(Case *c, int step, const int *at) {
+static bool take_step(Optim *optim, double lr, double clip_norm, double clip_value, Pool *pool) {
+  const OptimUpdate update = {
+      .lr = lr, .clip_norm = clip_norm, .clip_value = clip_value, .pool = pool};
+  return optim_step(optim, &update);
+}
+
+/* The golden problem; see make_optim.py. Element i stands at PLACE[i] of the vectors. */
+static const int PLACE[COUNT] = {0, 1, 2, 16, 17, 32, 33, 34, 35, 48};
+
+typedef struct Problem {
+  Case *c;
+  double quartic;
+  int step;
+} Problem;
+
+/* Fills the gradients, and returns the loss. */
+static double golden_evaluate(void *context) {
+  const Problem *problem = context;
+  Case *c = problem->c;
   bool single = c->params.dtype == DTYPE_F32;
+  double q = problem->quartic, loss = 0;
   for (int i = 0; i < COUNT; i++) {
-    double w = tensor_get(&c->params, at[i]);
-    double centre = sin(2.0 * i), slope = 0.1 + 0.3 * i / COUNT, noise = sin(step + i);
-    double g = (w - centre) * slope + 0.1 * noise;
-    if (single) g = ((float)w - (float)centre) * (float)slope + 0.1F * (float)noise;
-    tensor_set(&c->grads, at[i], g);
+    double w = tensor_get(&c->params, PLACE[i]), noise = 0.1 * sin(problem->step + i);
+    double centre = sin(2.0 * i), slope = 0.1 + 0.3 * i / COUNT, d = w - centre;
+    double g = d * slope + noise + q * d * d * d;
+    if (single) {
+      float e = (float)w - (float)centre;
+      g = e * (float)slope + (float)noise + (float)q * e * e * e;
+    }
+    tensor_set(&c->grads, PLACE[i], g);
+    loss += d * d * slope / 2 + noise * w + q * d * d * d * d / 4;
   }
+  return loss;
+}
+
+static Optim *golden_optim(const Recipe *recipe, Isa isa, const Case *c) {
+  OptimSegment segments[] = {{.count = 3},
+                             {.offset = 16, .count = 2},
+                             {.offset = 32, .count = 4},
+                             {.offset = 48, .count = 1}};
+  for (int i = 0; i < 4; i++) segments[i].lr_scale = segments[i].decay = true;
+  segments[1].rows = 1, segments[2].rows = 2;
+  segments[1].max_norm = segments[2].max_norm = recipe->max_norm;
+  if (recipe->groups != 0) {
+    segments[0].lr_scale = 1.0 / 5;
+    segments[0].own_decay = true;
+    segments[0].weight_decay = 10 * optim_hyper_value(recipe->id, recipe->hyper, "weight_decay");
+    segments[1].frozen = true;
+  }
+  return optim_of(recipe, isa, segments, 4, c);
 }
 
 /* Run a recipe and compare with the weights in `numbers` after `steps`. */
 static void check_golden(DType dtype, int steps, const char *text, const char *numbers, Isa isa) {
-  const OptimSegment segments[] = {{.offset = 0, .count = 3, .lr_scale = 1, .decay = true},
-                                   {.offset = 16, .count = 7, .lr_scale = 1, .decay = true}};
-  int at[COUNT];
-  for (int i = 0; i < COUNT; i++) at[i] = i < 3 ? i : 13 + i;
   Recipe recipe = recipe_read(text);
   Case c = {0};
-  vectors_new(&c, dtype, 32);
-  for (int i = 0; i < COUNT; i++) tensor_set(&c.params, at[i], cos(i + 1.0));
-  c.optim = optim_of(&recipe, isa, segments, 2, &c);
-  double lr = recipe.hyper[optim_hyper_find(recipe.id, "lr")];
+  Tensor mean = {0};
+  Err err = {0};
+  vectors_new(&c, dtype, ROOM);
+  for (int i = 0; i < COUNT; i++) tensor_set(&c.params, PLACE[i], cos(i + 1.0));
+  c.optim = golden_optim(&recipe, isa, &c);
+  if (recipe.mean > 0) {
+    assert_int_equal(tensor_new(&mean, dtype, &c.params.shape, &err), NN_OK);
+    assert_int_equal(
+        optim_set_average(c.optim, &mean, recipe.mean, recipe.warm_up != 0, false, &err), NN_OK);
+  }
+  OptimUpdate update = {.lr = optim_hyper_value(recipe.id, recipe.hyper, "lr"),
+                        .clip_norm = recipe.clip_norm,
+                        .clip_value = recipe.clip_value,
+                        .evaluate = golden_evaluate};
   for (int step = 1; step <= steps; step++) {
-    golden_gradient(&c, step, at);
-    assert_true(optim_step(c.optim, lr, recipe.clip_norm, recipe.clip_value, NULL));
+    Problem problem = {&c, recipe.quartic, recipe.fixed != 0 ? 1 : step};
+    update.context = &problem;
+    update.loss = golden_evaluate(&problem);
+    if (recipe.groups != 0)
+      for (int i = 3; i < 5; i++) tensor_set(&c.grads, PLACE[i], 0);
+    if (recipe.cycle != 0) update.momentum = 0.85 + 0.1 * cos(step);
+    assert_true(optim_step(c.optim, &update));
   }
   double tolerance = dtype == DTYPE_F32 ? 1e-5 : 1e-12;
+  const Tensor *reached = recipe.mean > 0 ? &mean : &c.params;
   for (int i = 0; i < COUNT; i++) {
     char *end;
-    double expected = strtod(numbers, &end), actual = tensor_get(&c.params, at[i]);
+    double expected = strtod(numbers, &end), actual = tensor_get(reached, PLACE[i]);
     numbers = end + 1;
     if (!(fabs(actual - expected) <= tolerance * fmax(1, fabs(expected))))
       fail_msg("%s, %s, %s, step %d: weight %d is %.17g, expected %.17g", text, dtype_name(dtype),
                isa_name(isa), steps, i, actual, expected);
   }
-  for (int i = 3; i < 16; i++) assert_true(tensor_get(&c.params, i) == 0);
+  for (int i = 0, k = 0; i < ROOM; i++)
+    if (k < COUNT && PLACE[k] == i)
+      k++;
+    else
+      assert_true(tensor_get(&c.params, i) == 0);
+  tensor_release(&mean);
   case_free(&c);
 }
 
@@ -140,8 +209,10 @@ static void every_row_is_complete(void **state) {
     optim_hyper_defaults((OptimId)id, hyper);
     assert_int_equal(optim_hyper_check((OptimId)id, hyper, &err), NN_OK);
     assert_int_equal(optim_hyper_find((OptimId)id, "lr"), 0);
-    assert_true(optim_hyper_find((OptimId)id, "weight_decay") > 0);
-    assert_true(optim_hyper_find((OptimId)id, "l1") > 0);
+    if (!optim_searches((OptimId)id)) {
+      assert_true(optim_hyper_find((OptimId)id, "weight_decay") > 0);
+      assert_true(optim_hyper_find((OptimId)id, "l1") > 0);
+    }
     assert_int_equal(optim_find(info->name), id);
     assert_int_equal(optim_find(info->title), id);
     for (int i = 0; info->hyper[i].name; i++) assert_true(strlen(info->hyper[i].help) > 0);
@@ -154,16 +225,15 @@ static void every_row_is_complete(void **state) {
 
 static void segments_scale_freeze_and_spare_from_decay(void **state) {
   (void)state;
-  const OptimSegment segments[] = {{0, 16, 1, true, false},
-                                   {16, 16, 1, false, false},
-                                   {32, 16, 0.5, true, false},
-                                   {48, 16, 1, true, true}};
+  const OptimSegment segments[] = {SEGMENT(0, 16, 1, true, false), SEGMENT(16, 16, 1, false, false),
+                                   SEGMENT(32, 16, 0.5, true, false),
+                                   SEGMENT(48, 16, 1, true, true)};
   Recipe recipe = recipe_read("sgd weight_decay=0.5 l1=0.25");
   Case c = {0};
   vectors_new(&c, DTYPE_F64, 64);
   for (int i = 0; i < 64; i++) tensor_set(&c.params, i, 2), tensor_set(&c.grads, i, 1);
   c.optim = optim_of(&recipe, ISA_base, segments, 4, &c);
-  assert_true(optim_step(c.optim, 0.125, 0, 0, NULL));
+  assert_true(take_step(c.optim, 0.125, 0, 0, NULL));
   const double expected[] = {2 - 0.125 * 2.25, 2 - 0.125, 2 - 0.0625 * 2.25, 2};
   for (int i = 0; i < 64; i++) assert_true(tensor_get(&c.params, i) == expected[i / 16]);
   case_free(&c);
@@ -171,7 +241,7 @@ static void segments_scale_freeze_and_spare_from_decay(void **state) {
 
 static void a_frozen_segment_does_not_count_in_the_norm(void **state) {
   (void)state;
-  const OptimSegment segments[] = {{0, 2, 1, true, false}, {16, 2, 1, true, true}};
+  const OptimSegment segments[] = {SEGMENT(0, 2, 1, true, false), SEGMENT(16, 2, 1, true, true)};
   Recipe recipe = recipe_read("sgd");
   Case c = {0};
   vectors_new(&c, DTYPE_F32, 32);
@@ -188,7 +258,7 @@ static void clipping_leaves_small_gradients_alone(void **state) {
   vectors_new(&c, DTYPE_F64, 16);
   tensor_set(&c.grads, 0, 0.3), tensor_set(&c.grads, 5, -0.4);
   c.optim = optim_of(&recipe, ISA_base, NULL, 0, &c);
-  assert_true(optim_step(c.optim, 1, 0.6, 0.5, NULL));
+  assert_true(take_step(c.optim, 1, 0.6, 0.5, NULL));
   assert_true(tensor_get(&c.params, 0) == -0.3 && tensor_get(&c.params, 5) == 0.4);
   case_free(&c);
 }
@@ -198,25 +268,35 @@ static double sample(int64_t i) { return sin(0.37 * (double)i) * (1 + (double)(i
 /* The parameters' bytes after three steps with a pool of `threads`. */
 static void run_threads(const char *text, DType dtype, int threads, Case *c) {
   enum { N = 200003 };
-  const OptimSegment segments[] = {{0, 70001, 1, true, false}, {70016, N - 70016, 2, false, false}};
   Recipe recipe = recipe_read(text);
+  const OptimSegment segments[] = {
+      {.count = 69993, .lr_scale = 1, .decay = true, .rows = 7, .max_norm = recipe.max_norm},
+      SEGMENT(70016, N - 70016, 2, false, false)};
   Pool *pool = NULL;
   Err err = {0};
   assert_int_equal(pool_new(&pool, threads, &err), NN_OK);
   vectors_new(c, dtype, N);
   for (int64_t i = 0; i < N; i++) tensor_set(&c->params, i, sample(i + 5));
   c->optim = optim_of(&recipe, isa_best(), segments, 2, c);
+  Tensor mean = {0};
+  if (recipe.mean > 0) {
+    assert_int_equal(tensor_new(&mean, dtype, &c->params.shape, &err), NN_OK);
+    assert_int_equal(optim_set_average(c->optim, &mean, recipe.mean, false, false, &err), NN_OK);
+  }
   for (int step = 0; step < 3; step++) {
     for (int64_t i = 0; i < N; i++) tensor_set(&c->grads, i, sample(i * (step + 2)));
-    assert_true(optim_step(c->optim, 1e-2, 1, 0, pool));
+    assert_true(take_step(c->optim, 1e-2, 1, 0, pool));
   }
+  if (mean.data) memcpy(c->params.data, mean.data, tensor_bytes(&mean));
+  tensor_release(&mean);
   pool_free(pool);
 }
 
 static void any_number_of_threads_gives_the_same_bits(void **state) {
   (void)state;
-  const char *texts[] = {"adam weight_decay=0.1", "sgd momentum=0.9"};
-  for (int k = 0; k < 2; k++)
+  const char *texts[] = {"adam weight_decay=0.1", "sgd momentum=0.9", "lion max_norm=30",
+                         "nadam mean=0.9"};
+  for (int k = 0; k < 4; k++)
     for (int dtype = DTYPE_F32; dtype <= DTYPE_F64; dtype++) {
       Case one = {0}, three = {0};
       run_threads(texts[k], (DType)dtype, 1, &one);
@@ -229,7 +309,7 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
 
 static void a_gradient_that_is_not_finite_is_reported(void **state) {
   (void)state;
-  const OptimSegment segments[] = {{0, 20, 1, true, false}, {32, 20, 1, true, false}};
+  const OptimSegment segments[] = {SEGMENT(0, 20, 1, true, false), SEGMENT(32, 20, 1, true, false)};
   const double bad[] = {NAN, INFINITY, -INFINITY};
   const double norms[] = {0, 1};
   for (int id = 0; id < OPTIM_COUNT; id++)
@@ -238,10 +318,10 @@ static void a_gradient_that_is_not_finite_is_reported(void **state) {
       Case c = {0};
       vectors_new(&c, k % 2 ? DTYPE_F32 : DTYPE_F64, 64);
       c.optim = optim_of(&recipe, isa_best(), segments, 2, &c);
-      assert_true(optim_step(c.optim, 0.1, norms[k / 3], 0, NULL));
+      assert_true(take_step(c.optim, 0.1, norms[k / 3], 0, NULL));
       assert_int_equal(optim_find_bad(c.optim), -1);
       tensor_set(&c.grads, 51, bad[k % 3]);
-      assert_false(optim_step(c.optim, 0.1, norms[k / 3], 0, NULL));
+      assert_false(take_step(c.optim, 0.1, norms[k / 3], 0, NULL));
       assert_int_equal(optim_find_bad(c.optim), 1);
       case_free(&c);
     }
@@ -249,14 +329,23 @@ static void a_gradient_that_is_not_finite_is_reported(void **state) {
 
 static void zero_gradients_change_nothing_even_with_a_tiny_epsilon(void **state) {
   (void)state;
-  const char *texts[] = {"adagrad eps=1e-60", "rmsprop eps=1e-60", "adam eps=1e-60"};
-  for (int k = 0; k < 3; k++) {
+  const char *texts[] = {"adagrad eps=1e-60",
+                         "rmsprop eps=1e-60",
+                         "adam eps=1e-60",
+                         "adamax eps=1e-60",
+                         "adadelta eps=1e-60",
+                         "nadam eps=1e-60",
+                         "radam eps=1e-60",
+                         "adam amsgrad=1 eps=1e-60",
+                         "lion",
+                         "rprop"};
+  for (int k = 0; k < 10; k++) {
     Recipe recipe = recipe_read(texts[k]);
     Case c = {0};
     vectors_new(&c, DTYPE_F32, 16);
     tensor_set(&c.params, 3, 1.5);
     c.optim = optim_of(&recipe, isa_best(), NULL, 0, &c);
-    assert_true(optim_step(c.optim, 0.1, 0, 0, NULL));
+    assert_true(take_step(c.optim, 0.1, 0, 0, NULL));
     for (int i = 0; i < 16; i++) assert_true(tensor_get(&c.params, i) == (i == 3 ? 1.5 : 0));
     case_free(&c);
   }
@@ -264,9 +353,13 @@ static void zero_gradients_change_nothing_even_with_a_tiny_epsilon(void **state)
 
 static void training_continues_from_saved_states(void **state) {
   (void)state;
-  const char *texts[] = {"sgd momentum=0.9 dampening=0.5", "rmsprop momentum=0.9 centered=1",
-                         "adagrad lr_decay=0.1", "adamw"};
-  for (int k = 0; k < 4; k++) {
+  const char *texts[] = {"sgd momentum=0.9 dampening=0.5",
+                         "rmsprop momentum=0.9 centered=1",
+                         "adagrad lr_decay=0.1",
+                         "adamw amsgrad=1",
+                         "nadam",
+                         "rprop"};
+  for (int k = 0; k < 6; k++) {
     Recipe recipe = recipe_read(texts[k]);
     Case whole = {0}, half = {0};
     vectors_new(&whole, DTYPE_F64, 16);
@@ -275,14 +368,14 @@ static void training_continues_from_saved_states(void **state) {
       tensor_set(&whole.grads, i, sample(i)), tensor_set(&half.grads, i, sample(i));
     whole.optim = optim_of(&recipe, ISA_base, NULL, 0, &whole);
     half.optim = optim_of(&recipe, ISA_base, NULL, 0, &half);
-    for (int i = 0; i < 3; i++) optim_step(whole.optim, 0.1, 0, 0, NULL);
+    for (int i = 0; i < 3; i++) take_step(whole.optim, 0.1, 0, 0, NULL);
     memcpy(half.params.data, whole.params.data, tensor_bytes(&half.params));
     optim_set_steps(half.optim, optim_steps(whole.optim));
     const Tensor *from;
     for (int place = 0; (from = optim_state(whole.optim, place, NULL)) != NULL; place++)
       memcpy(optim_state(half.optim, place, NULL)->data, from->data, tensor_bytes(from));
-    optim_step(whole.optim, 0.1, 0, 0, NULL);
-    optim_step(half.optim, 0.1, 0, 0, NULL);
+    take_step(whole.optim, 0.1, 0, 0, NULL);
+    take_step(half.optim, 0.1, 0, 0, NULL);
     assert_memory_equal(half.params.data, whole.params.data, tensor_bytes(&half.params));
     case_free(&whole);
     case_free(&half);
@@ -318,14 +411,88 @@ static void reset_starts_over(void **state) {
   vectors_new(&c, DTYPE_F64, 16);
   tensor_set(&c.grads, 0, 1);
   c.optim = optim_of(&recipe, ISA_base, NULL, 0, &c);
-  optim_step(c.optim, 0.1, 0, 0, NULL);
+  take_step(c.optim, 0.1, 0, 0, NULL);
   double first = tensor_get(&c.params, 0);
-  optim_step(c.optim, 0.1, 0, 0, NULL);
+  take_step(c.optim, 0.1, 0, 0, NULL);
   optim_reset(c.optim);
   assert_int_equal(optim_steps(c.optim), 0);
   tensor_set(&c.params, 0, 0);
-  optim_step(c.optim, 0.1, 0, 0, NULL);
+  take_step(c.optim, 0.1, 0, 0, NULL);
   assert_true(tensor_get(&c.params, 0) == first);
+  case_free(&c);
+}
+
+/* Rosenbrock's valley in two dimensions: f = (1 - x)^2 + 100 (y - x^2)^2. */
+static double valley(void *context) {
+  Case *c = context;
+  double x = tensor_get(&c->params, 0), y = tensor_get(&c->params, 1), d = y - x * x;
+  tensor_set(&c->grads, 0, -2 * (1 - x) - 400 * x * d);
+  tensor_set(&c->grads, 1, 200 * d);
+  return (1 - x) * (1 - x) + 100 * d * d;
+}
+
+/* Where PyTorch's ends up after 20 iterations at most, and after 100. */
+static void lbfgs_goes_down_a_curved_valley_as_pytorch_does(void **state) {
+  (void)state;
+  const char *texts[] = {"lbfgs", "lbfgs max_iter=100"};
+  const double ends[][2] = {{0.38062264334648777, 0.12491013187293636},
+                            {0.9999814210791366, 0.9999619651810989}};
+  for (int k = 0; k < 2; k++) {
+    Recipe recipe = recipe_read(texts[k]);
+    Case c = {0};
+    vectors_new(&c, DTYPE_F64, 16);
+    tensor_set(&c.params, 0, -1.2), tensor_set(&c.params, 1, 1);
+    c.optim = optim_of(&recipe, isa_best(), NULL, 0, &c);
+    const OptimUpdate update = {.lr = 1, .loss = valley(&c), .evaluate = valley, .context = &c};
+    assert_true(optim_step(c.optim, &update));
+    for (int i = 0; i < 2; i++) assert_true(fabs(tensor_get(&c.params, i) - ends[k][i]) < 1e-10);
+    case_free(&c);
+  }
+}
+
+/* f = -log(x) + x is not a number left of 0, where a first step of that length leads. */
+static double cliff(void *context) {
+  Case *c = context;
+  double x = tensor_get(&c->params, 0);
+  tensor_set(&c->grads, 0, 1 - 1 / x);
+  return x - log(x);
+}
+
+static void the_line_search_turns_back_from_what_is_no_number(void **state) {
+  (void)state;
+  Recipe recipe = recipe_read("lbfgs");
+  Case c = {0};
+  vectors_new(&c, DTYPE_F64, 16);
+  tensor_set(&c.params, 0, 5);
+  c.optim = optim_of(&recipe, isa_best(), NULL, 0, &c);
+  const OptimUpdate update = {.lr = 16, .loss = cliff(&c), .evaluate = cliff, .context = &c};
+  assert_true(optim_step(c.optim, &update));
+  assert_true(fabs(tensor_get(&c.params, 0) - 1) < 1e-6);
+  case_free(&c);
+}
+
+static void other_segments_may_be_set_and_states_stay(void **state) {
+  (void)state;
+  OptimSegment segments[] = {SEGMENT(0, 16, 1, true, false), SEGMENT(16, 16, 1, true, false)};
+  Recipe recipe = recipe_read("sgd momentum=0.5");
+  Case c = {0};
+  Err err = {0};
+  vectors_new(&c, DTYPE_F64, 32);
+  for (int i = 0; i < 32; i++) tensor_set(&c.grads, i, 1);
+  c.optim = optim_of(&recipe, ISA_base, segments, 2, &c);
+  assert_true(take_step(c.optim, 1, 0, 0, NULL)); /* velocity 1 */
+  segments[1].frozen = true;
+  assert_int_equal(optim_set_segments(c.optim, segments, 2, &err), NN_OK);
+  assert_true(tensor_get(&c.grads, 16) == 0 && tensor_get(&c.grads, 15) == 1);
+  assert_true(take_step(c.optim, 1, 0, 0, NULL));
+  assert_true(tensor_get(&c.params, 0) == -2.5 && tensor_get(&c.params, 16) == -1);
+  segments[1].frozen = false;
+  assert_int_equal(optim_set_segments(c.optim, segments, 2, &err), NN_OK);
+  assert_true(take_step(c.optim, 1, 0, 0, NULL));
+  assert_true(tensor_get(&c.params, 16) == -1.5); /* velocity 1, halved; gradient cleared */
+  segments[1].offset = 8;
+  assert_int_equal(optim_set_segments(c.optim, segments, 2, &err), NN_BAD_ARGUMENT);
+  assert_true(take_step(c.optim, 1, 0, 0, NULL)); /* the old ones are still there */
   case_free(&c);
 }
 
@@ -351,18 +518,28 @@ static void refuses_what_makes_no_sense(void **state) {
   expect_refusal("sgd lr=nan", NULL, 0, NN_BAD_ARGUMENT, "lr");
   expect_refusal("sgd nesterov=1", NULL, 0, NN_BAD_ARGUMENT, "nesterov needs a momentum");
   expect_refusal("sgd momentum=0.5 ema=1 dampening=0.5", NULL, 0, NN_BAD_ARGUMENT, "dampening");
-  const OptimSegment crooked[] = {{8, 8, 1, true, false}};
-  const OptimSegment overlap[] = {{0, 20, 1, true, false}, {16, 2, 1, true, false}};
-  const OptimSegment beyond[] = {{32, 17, 1, true, false}};
+  const OptimSegment crooked[] = {SEGMENT(8, 8, 1, true, false)};
+  const OptimSegment overlap[] = {SEGMENT(0, 20, 1, true, false), SEGMENT(16, 2, 1, true, false)};
+  const OptimSegment beyond[] = {SEGMENT(32, 17, 1, true, false)};
   expect_refusal("sgd", crooked, 1, NN_BAD_ARGUMENT, "segment 0");
   expect_refusal("sgd", overlap, 2, NN_BAD_ARGUMENT, "segment 1");
   expect_refusal("sgd", beyond, 1, NN_BAD_ARGUMENT, "end by 48");
+  expect_refusal("rprop eta2=1", NULL, 0, NN_BAD_ARGUMENT, "eta2 must be greater than 1");
+  expect_refusal("rprop step_size1=2 step_size2=1", NULL, 0, NN_BAD_ARGUMENT, "step_sizes");
+  expect_refusal("lbfgs max_iter=1.5", NULL, 0, NN_BAD_ARGUMENT, "a whole number");
+  const OptimSegment uneven[] = {{.count = 7, .lr_scale = 1, .rows = 2, .max_norm = 1}};
+  const OptimSegment slow[] = {{.count = 7, .lr_scale = 0.5}};
+  expect_refusal("sgd", uneven, 1, NN_BAD_ARGUMENT, "rows that divide its 7");
+  expect_refusal("lbfgs", slow, 1, NN_BAD_ARGUMENT, "of their own");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(follows_the_trajectories_of_pytorch),
       cmocka_unit_test(every_row_is_complete),
+      cmocka_unit_test(lbfgs_goes_down_a_curved_valley_as_pytorch_does),
+      cmocka_unit_test(the_line_search_turns_back_from_what_is_no_number),
+      cmocka_unit_test(other_segments_may_be_set_and_states_stay),
       cmocka_unit_test(segments_scale_freeze_and_spare_from_decay),
       cmocka_unit_test(a_frozen_segment_does_not_count_in_the_norm),
       cmocka_unit_test(clipping_leaves_small_gradients_alone),

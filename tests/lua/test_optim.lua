@@ -30,7 +30,7 @@ end
 
 tests["options reach the engine's row in order"] = function()
   testing.equal(new.SGD { lr = 0.5, momentum = 0.9, nesterov = true }.hyper, { 0.5, 0.9, 0, 1, 0, 0, 0 })
-  testing.equal(new.Adam { betas = { 0.8, 0.95 } }.hyper, { 1e-3, 0.8, 0.95, 1e-8, 0, 0 })
+  testing.equal(new.Adam { betas = { 0.8, 0.95 } }.hyper, { 1e-3, 0.8, 0.95, 1e-8, 0, 0, 0 })
   testing.equal(new.AdamW().options.weight_decay, 0.01)
 end
 
@@ -51,8 +51,8 @@ end
 tests["mistakes in an optimiser name what is wrong"] = function()
   testing.raises("did you mean 'momentum'", function() new.SGD { momentun = 0.9 } end)
   testing.raises("must be less than 1", function() new.SGD { momentum = 1 } end)
-  testing.raises("the second is 1", function() new.Adam { betas = { 0.9, 1 } } end)
-  testing.raises("the second is nil", function() new.Adam { betas = { 0.9 } } end)
+  testing.raises("the second at least 0 and less than 1; it is 1", function() new.Adam { betas = { 0.9, 1 } } end)
+  testing.raises("it is nil", function() new.Adam { betas = { 0.9 } } end)
   testing.raises("two numbers", function() new.Adam { betas = { 0.9, 0.99, 0.999 } } end)
   testing.raises("greater than 0", function() new.Adam { eps = 0 } end)
   testing.raises("nesterov needs a momentum", function() new.SGD { nesterov = true } end)

@@ -10,12 +10,14 @@
 #include <string.h>
 
 #define HYPER(name, ...) double name;
+#define OPTIM_SEARCH(...)
 #define OPTIM(name, title, help, states, ...)                                                      \
   typedef struct name##_hyper {                                                                    \
     __VA_ARGS__                                                                                    \
   } name##_hyper;
 #include "train/optims.def"
 
+#define OPTIM_SEARCH(...)
 #define OPTIM(name, ...) OptimKernelBody K(optim_##name);
 typedef double OptimKernelBody(void *, const void *, void *const *, const OptimStep *, int64_t);
 #include "train/optims.def"
@@ -129,7 +131,19 @@ static inline double adam(real *restrict w, const real *restrict g, void *const 
   const real rate = (real)(step->lr / (1 - pow(h->beta1, t)));
   const real correction = (real)(1 / sqrt(1 - pow(h->beta2, t)));
   const real eps = epsilon(h->eps);
+  real *restrict largest = state[2]; /* amsgrad's, or NULL */
   real bad = 0;
+  if (largest) {
+    EACH {
+      real gradient = g[i] + decay * w[i];
+      m[i] = settle(beta1 * m[i] + rest1 * gradient);
+      v[i] = settle(beta2 * v[i] + rest2 * gradient * gradient);
+      largest[i] = v[i] > largest[i] ? v[i] : largest[i];
+      w[i] = shrink * w[i] - rate * m[i] / (R(sqrt)(largest[i]) * correction + eps);
+      bad += g[i] * 0;
+    }
+    return bad;
+  }
   EACH {
     real gradient = g[i] + decay * w[i];
     m[i] = settle(beta1 * m[i] + rest1 * gradient);
@@ -154,6 +168,148 @@ double K(optim_adamw)(void *weights, const void *grads, void *const *state, cons
   adam_hyper h;
   memcpy(&h, step->hyper, sizeof h);
   return adam(weights, grads, state, step, &h, (real)(1 - step->lr * step->decay), 0, n);
+}
+
+double K(optim_adadelta)(void *weights, const void *grads, void *const *state,
+                         const OptimStep *step, int64_t n) {
+  ENTER(adadelta);
+  real *restrict square = state[0], *restrict moved = state[1];
+  const real rho = (real)h.rho, rest = (real)(1 - h.rho), eps = epsilon(h.eps);
+  EACH {
+    real gradient = g[i] + decay * w[i];
+    square[i] = settle(rho * square[i] + rest * gradient * gradient);
+    real move = R(sqrt)(moved[i] + eps) / R(sqrt)(square[i] + eps) * gradient;
+    moved[i] = settle(rho * moved[i] + rest * move * move);
+    w[i] -= lr * move;
+    bad += g[i] * 0;
+  }
+  return bad;
+}
+
+double K(optim_adamax)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                       int64_t n) {
+  ENTER(adamax);
+  real *restrict m = state[0], *restrict u = state[1];
+  const real beta1 = (real)h.beta1, rest1 = (real)(1 - h.beta1), beta2 = (real)h.beta2;
+  const real rate = (real)(step->lr / (1 - pow(h.beta1, (double)step->t)));
+  const real eps = epsilon(h.eps);
+  EACH {
+    real gradient = g[i] + decay * w[i];
+    m[i] = settle(beta1 * m[i] + rest1 * gradient);
+    real before = beta2 * u[i], size = R(fabs)(gradient) + eps;
+    u[i] = before > size ? before : size;
+    w[i] -= rate * m[i] / u[i];
+    bad += g[i] * 0;
+  }
+  return bad;
+}
+
+/* NAdam's mu(t), and P(t) = mu(1) ... mu(t): no state but t, so that training can continue from any
+ * step. The product soon is too small to matter: with the defaults after 60 factors. */
+static double nadam_mu(const nadam_hyper *h, double t) {
+  return h->beta1 * (1 - 0.5 * pow(0.96, t * h->momentum_decay));
+}
+
+static double nadam_product(const nadam_hyper *h, int64_t t) {
+  double product = 1;
+  for (int64_t k = 1; k <= t && product > 1e-20; k++) product *= nadam_mu(h, (double)k);
+  return product;
+}
+
+double K(optim_nadam)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                      int64_t n) {
+  ENTER(nadam);
+  real *restrict m = state[0], *restrict v = state[1];
+  const real beta1 = (real)h.beta1, rest1 = (real)(1 - h.beta1);
+  const real beta2 = (real)h.beta2, rest2 = (real)(1 - h.beta2);
+  const double t = (double)step->t, next = nadam_mu(&h, t + 1), past = nadam_product(&h, step->t);
+  const real direct = (real)(step->lr * (1 - nadam_mu(&h, t)) / (1 - past));
+  const real ahead = (real)(step->lr * next / (1 - past * next));
+  const real correction = (real)(1 / sqrt(1 - pow(h.beta2, t)));
+  const real eps = epsilon(h.eps);
+  EACH {
+    real gradient = g[i] + decay * w[i];
+    m[i] = settle(beta1 * m[i] + rest1 * gradient);
+    v[i] = settle(beta2 * v[i] + rest2 * gradient * gradient);
+    w[i] -= (direct * gradient + ahead * m[i]) / (R(sqrt)(v[i]) * correction + eps);
+    bad += g[i] * 0;
+  }
+  return bad;
+}
+
+double K(optim_radam)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                      int64_t n) {
+  ENTER(radam);
+  real *restrict m = state[0], *restrict v = state[1];
+  const real beta1 = (real)h.beta1, rest1 = (real)(1 - h.beta1);
+  const real beta2 = (real)h.beta2, rest2 = (real)(1 - h.beta2);
+  const double t = (double)step->t, power = pow(h.beta2, t);
+  const double limit = 2 / (1 - h.beta2) - 1, length = limit - 2 * t * power / (1 - power);
+  double rate = step->lr / (1 - pow(h.beta1, t));
+  const bool certain = length > 5;
+  if (certain)
+    rate *= sqrt((length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)) *
+            sqrt(1 - power);
+  const real factor = (real)rate, eps = certain ? epsilon(h.eps) : 1, root = certain;
+  EACH {
+    real gradient = g[i] + decay * w[i];
+    m[i] = settle(beta1 * m[i] + rest1 * gradient);
+    v[i] = settle(beta2 * v[i] + rest2 * gradient * gradient);
+    w[i] -= factor * m[i] / (root * R(sqrt)(v[i]) + eps);
+    bad += g[i] * 0;
+  }
+  return bad;
+}
+
+static inline real sign(real x) { return x > 0 ? (real)1 : x < 0 ? (real)-1 : (real)0; }
+
+double K(optim_lion)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                     int64_t n) {
+  ENTER(lion);
+  real *restrict m = state[0];
+  const real beta1 = (real)h.beta1, rest1 = (real)(1 - h.beta1);
+  const real beta2 = (real)h.beta2, rest2 = (real)(1 - h.beta2);
+  const real shrink = (real)(1 - step->lr * step->decay);
+  EACH {
+    w[i] = shrink * w[i] - lr * sign(beta1 * m[i] + rest1 * g[i]);
+    m[i] = settle(beta2 * m[i] + rest2 * g[i]);
+    bad += g[i] * 0;
+  }
+  return bad;
+}
+
+double K(optim_rprop)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                      int64_t n) {
+  ENTER(rprop);
+  real *restrict before = state[0], *restrict size = state[1];
+  const real minus = (real)h.eta1, plus = (real)h.eta2;
+  const real low = (real)h.step_size1, high = (real)h.step_size2;
+  const real start = step->t == 1 ? lr : 0; /* the states are zero then */
+  EACH {
+    real gradient = g[i] + decay * w[i], turn = sign(gradient) * sign(before[i]);
+    real s = (size[i] + start) * (turn > 0 ? plus : turn < 0 ? minus : 1);
+    s = s < low ? low : s > high ? high : s;
+    gradient = turn < 0 ? 0 : gradient;
+    size[i] = s;
+    before[i] = gradient;
+    w[i] -= s * sign(gradient);
+    bad += g[i] * 0;
+  }
+  return bad;
+}
+
+double K(optim_asgd)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                     int64_t n) {
+  ENTER(asgd);
+  (void)state;
+  const double eta = step->lr / pow(1 + h.lambd * step->lr * (double)(step->t - 1), h.alpha);
+  const real rate = (real)eta, shrink = (real)(1 - h.lambd * eta);
+  EACH {
+    real gradient = g[i] + decay * w[i];
+    w[i] = shrink * w[i] - rate * gradient;
+    bad += g[i] * 0;
+  }
+  return bad;
 }
 
 /* ---- what all share ---- */
@@ -193,12 +349,75 @@ static double sum_zeros(const void *values, int64_t n) {
   return bad;
 }
 
+static void mix(void *mean, const void *values, double share, int64_t n) {
+  real *restrict m = mean;
+  const real *restrict x = values;
+  const real part = (real)share;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) m[i] += part * (x[i] - m[i]);
+}
+
+static void limit_rows(void *weights, int64_t rows, int64_t n, double limit) {
+  real *w = weights;
+  for (int64_t r = 0; r < rows; r++, w += n) {
+    double norm = sqrt(sum_squares(w, n));
+    if (!(norm > limit)) continue;
+    const real factor = (real)(limit / (norm + 1e-7)); /* the 1e-7 is that of torch.renorm */
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) w[i] *= factor;
+  }
+}
+
+static void combine(void *out, double a, const void *x, double b, const void *y, int64_t n) {
+  real *o = out;
+  const real *u = x, *v = y;
+  const real p = (real)a, q = (real)b;
+  if (!y) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) o[i] = p * u[i];
+    return;
+  }
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) o[i] = p * u[i] + q * v[i];
+}
+
+static double dot(const void *x, const void *y, int64_t n) {
+  const real *u = x, *v = y;
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; i++) sum += (double)u[i] * (double)v[i];
+  return sum;
+}
+
+static double abs_sum(const void *x, int64_t n) {
+  const real *u = x;
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; i++) sum += (double)R(fabs)(u[i]);
+  return sum;
+}
+
+static double abs_max(const void *x, int64_t n) {
+  const real *u = x;
+  real most = 0;
+#pragma omp simd reduction(max : most)
+  for (int64_t i = 0; i < n; i++) most = R(fabs)(u[i]) > most ? R(fabs)(u[i]) : most;
+  return (double)most;
+}
+
 extern const OptimTools K(optim_tools);
 const OptimTools K(optim_tools) = {
+#define OPTIM_SEARCH(...)
 #define OPTIM(name, ...) .update[OPTIM_##name] = K(optim_##name),
 #include "train/optims.def"
     .sum_squares = sum_squares,
     .clip = clip,
     .penalise = penalise,
     .finite = sum_zeros,
+    .mix = mix,
+    .limit_rows = limit_rows,
+    .combine = combine,
+    .dot = dot,
+    .abs_sum = abs_sum,
+    .abs_max = abs_max,
 };
