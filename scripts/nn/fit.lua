@@ -3,8 +3,10 @@
 --- A run keeps the engine's step for full and for last, shorter batches, the optimiser, and the order
 --- of rows, which depends on seed and epoch alone. One call to the engine is one epoch, or many of
 --- them when nothing has to happen in between.
+local averages = require "nn.average"
 local bundle = require "bundle"
 local core = require "core.train"
+local groups = require "nn.groups"
 local layers = require "nn.layers"
 local metric_module = require "nn.metrics"
 local models = require "nn.model"
@@ -82,6 +84,9 @@ local SPEC = {
   clip_value = { type = "number", above = 0, help = "largest absolute gradient" },
   l1 = { type = "number", min = 0, default = 0, help = "penalty l1 * sum |w| on weights" },
   l2 = { type = "number", min = 0, default = 0, help = "penalty l2/2 * sum w^2 on weights" },
+  max_norm = { type = "number", above = 0, help = "largest Euclidean norm of a unit's or filter's weights" },
+  ema = { type = "number|table", help = "running mean of weights: decay, or { decay, warm_up }; see nn.average" },
+  swa = { type = "table", help = "mean of the weights of late epochs: { start, every }; see nn.average" },
   early_stopping = { type = "integer|table", help = "patience in epochs, or { metric, patience, min_delta, mode }" },
   best_weights = { type = "boolean", help = "end with the weights of the best epoch; default with early_stopping" },
   callback = { type = "callable", help = "called as (row, history) after each epoch; \"stop\" ends training" },
@@ -173,8 +178,27 @@ local function prepare_model(run, dtype)
   end
   local book = model.book
   run.grads = tensors.zeros(book.flat:shape(), book.dtype)
-  run.optim = core.optim(run.optimizer, book.params, book.flat, run.grads)
+  run.optim = core.optim(run.optimizer, groups.segments(book, run.optimizer, o.max_norm), book.flat, run.grads)
+  run.frozen = groups.frozen_text(book)
+  run.average = run.averaging and averages.new(run.averaging, book.flat, run.optim)
   run.pool = pool_of(o.threads or (o.trial and o.trial.threads) or 1)
+end
+
+-- After freeze or unfreeze between epochs: other gradients are wanted, and other parameters change.
+local function follow_freezing(run)
+  local book = run.model.book
+  local frozen = groups.frozen_text(book)
+  if frozen ~= run.frozen then
+    run.frozen, run.steps = frozen, {}
+    run.optim:segments(groups.segments(book, run.optimizer, run.options.max_norm))
+  end
+end
+
+local function check_search(o, optimizer)
+  if optimizer.searches and (o.clip_norm or o.clip_value) then
+    options.fail("fit: nn.%s compares losses along a line, where gradients must not be clipped; leave out %s",
+      optimizer.title, o.clip_norm and "clip_norm" or "clip_value")
+  end
 end
 
 local function new_run(model, set, given)
@@ -183,6 +207,8 @@ local function new_run(model, set, given)
   local run = setmetatable({ model = model, set = set, options = o, steps = {}, done = 0, rows = rows }, Run)
   run.seed = o.seed or (o.trial and o.trial.seed) or 0
   run.optimizer = optimizers.optimizer(o.optimizer)
+  check_search(o, run.optimizer)
+  run.averaging = averages.settings(o)
   run.schedule = schedules.from(o.schedule)
   run.batch = o.batch_size == "full" and rows or math.min(o.batch_size, rows)
   local dtype = o.dtype or (model.book and model.book.dtype) or models.dtype_of(set.x)
@@ -202,7 +228,7 @@ local function new_run(model, set, given)
   run.stopping = stopping_of(o)
   run.keep_best = o.best_weights == nil and o.early_stopping ~= nil or o.best_weights
   run.history = setmetatable({ epochs = {}, status = "ok", planned_epochs = o.epochs,
-    planned_steps = o.epochs * math.ceil(rows / run.batch) }, History)
+    planned_steps = o.epochs * (o.drop_last and rows // run.batch or math.ceil(rows / run.batch)) }, History)
   return run
 end
 
@@ -223,6 +249,18 @@ local function describe_divergence(run, sums)
   local param = run.model.book.params[sums.segment]
   local layer, key = param.name:match("^(.*)%.([^.]*)$")
   return ("diverged at step %d in %s: the gradient of %s is not finite"):format(run.optim:steps(), layer, key)
+end
+
+-- Compute the model's running statistics in at least so many steps over the training data.
+local function refresh_statistics(run, steps)
+  local buffers = false
+  for _, param in ipairs(run.model.book.params) do
+    buffers = buffers or param.buffer
+  end
+  local batches = run.rows // run.batch
+  for _ = 1, buffers and math.ceil(steps / batches) or 0 do
+    step_of(run, run.batch).step:run { data = run.data, order = run.order, batches = batches, seed = run.seed }
+  end
 end
 
 -- Run the batches of one epoch; returns sums, or nil and a message when training diverged.
@@ -318,6 +356,9 @@ local function run_chunk(run)
   local rates = tensors.new(schedules.values(run.schedule, run.done + 1, count, run.optimizer.lr, run.history),
     "float64")
   local started = proc.now()
+  if run.average then
+    run.average:enter()
+  end
   local sums = step_of(run, run.batch).step:run {
     data = run.data, batches = 1, repeated = count, optim = run.optim, rates = rates,
     losses = losses_of, clip_norm = o.clip_norm, clip_value = o.clip_value, seed = run.seed,
@@ -328,6 +369,9 @@ local function run_chunk(run)
     epochs[run.done + i] = { epoch = run.done + i, loss = values[i], lr = lrs[i], seconds = seconds }
   end
   run.done = run.done + sums.steps
+  if run.average and not sums.diverged then
+    run.average:leave(run.done)
+  end
   if sums.diverged then
     diverged(run, describe_divergence(run, sums))
   end
@@ -336,7 +380,7 @@ end
 local function can_chunk(run)
   local o = run.options
   return run.batch == run.rows and #run.names == 0 and not (o.validation or run.stopping or o.callback
-    or o.trial or o.verbose or run.schedule.adaptive)
+    or o.trial or o.verbose or o.swa or run.schedule.adaptive)
 end
 
 --- Train one epoch.
@@ -348,7 +392,16 @@ function Run:epoch()
   end
   local started = proc.now()
   local epoch = self.done + 1
+  follow_freezing(self)
+  if self.average then
+    self.average:enter()
+  end
   local total, message = run_batches(self, epoch)
+  if total and self.average then
+    self.average:leave(epoch, function(steps)
+      refresh_statistics(self, steps)
+    end)
+  end
   if not total then
     diverged(self, message)
     if o.trial and o.trial.diverged then
