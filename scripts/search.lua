@@ -13,6 +13,7 @@ local M = {
   space = space.new,
   sweep = sweep.sweep,
   load = studies.load,
+  pruner = require("search.pruners").constructors,
 }
 
 return M

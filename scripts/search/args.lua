@@ -24,7 +24,8 @@ local ALIASES = { ["--workers"] = "-j", ["-h"] = "--help", ["-q"] = "--quiet" }
 -- Options of a sweep that --set may change.
 local SETTABLE = {
   seed = "integer", seeds = "integer", store = "string", threads = "integer", timeout = "number",
-  trials = "integer", workers = "integer", sampler = "string", select = "string",
+  trials = "integer", workers = "integer", sampler = "string", select = "string", pruner = "string",
+  lag = "integer",
 }
 
 local function find(word)

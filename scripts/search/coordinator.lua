@@ -1,5 +1,6 @@
 --- The coordinator's loop: hands trials to workers in the order of their numbers, records what they
 --- send, replaces workers that end, and stops in good order when asked to.
+local orders = require "search.order"
 local proc = require "core.proc"
 
 local M = {}
@@ -14,34 +15,6 @@ local Loop = {}
 Loop.__index = Loop
 
 -- ---- trials ----
-
--- The next trial to run, or nil. Trials count on; those that are done are passed over.
-local function next_trial(self)
-  if #self.again > 0 then
-    return table.remove(self.again, 1)
-  end
-  while self.next <= self.total do
-    local number = self.next
-    local trial = self.trials[number]
-    if not trial or not trial.state then
-      local config = (number - 1) // self.plan.seeds + 1
-      local params = self.params_of(config)
-      if not params then
-        self.total = number - 1
-        self.progress.setup.total = self.total
-        return nil
-      end
-      trial = trial or {}
-      local part = (number - 1) % self.plan.seeds + 1
-      trial.number, trial.config, trial["repeat"] = number, config, part
-      trial.params, trial.seed = params, self.plan.seed_of(part)
-      self.trials[number] = trial
-      self.next = number + 1
-      return trial
-    end
-    self.next = number + 1
-  end
-end
 
 local function label(self, trial)
   return self.plan.label(trial.params)
@@ -77,12 +50,14 @@ local function try_again(self, slot)
   end
   worker.trial = nil
   self.running = self.running - 1
-  self.again[#self.again + 1] = trial
+  self.order:again_with(trial)
   self.record:event(trial.id, "retry", "the worker was killed by SIGKILL")
   self.progress:stopped(slot)
   self.progress:note(("trial %d: the worker was killed by SIGKILL; trying again"):format(trial.number))
   return true
 end
+
+local wake
 
 local function finish(self, slot, result)
   local worker = self.slots[slot]
@@ -101,19 +76,25 @@ local function finish(self, slot, result)
   if trial.state == "failed" and trial.number <= SAME_FAILURES then
     self.hopeless = same_failure(self)
   end
+  wake(self)
 end
 
 -- ---- workers ----
 
--- Give an idle worker its next trial, or let it go.
+-- Give an idle worker its next trial, let it wait for one, or let it go.
 local function assign(self, slot)
   local worker = self.slots[slot]
-  local trial = not self.stopping and not self.hopeless and next_trial(self)
-  if not trial then
+  local trial = not self.stopping and not self.hopeless and self.order:next() or nil
+  self.progress.setup.total = self.order.total
+  worker.waiting = trial == orders.WAIT
+  if worker.waiting then
+    return
+  elseif not trial then
     worker.leaving = true
     self.crew:dismiss(slot)
     return
   end
+  trial.curve, trial.final = {}, nil
   worker.trial, worker.begun, worker.output, worker.size = trial, proc.now(), {}, 0
   worker.epochs, worker.crash, worker.exit, worker.late = 0, nil, nil, nil
   self.running = self.running + 1
@@ -122,8 +103,17 @@ local function assign(self, slot)
   -- A worker that cannot hear any more is about to be reported as ended.
   self.crew:send(slot, {
     number = trial.number, config = trial.config, ["repeat"] = trial["repeat"],
-    params = trial.params, seed = trial.seed,
+    params = trial.params, seed = trial.seed, rule = trial.rule,
   })
+end
+
+-- Something has ended: who waits may have a trial now.
+wake = function(self)
+  for slot = 1, self.plan.workers do
+    if self.slots[slot] and self.slots[slot].waiting then
+      assign(self, slot)
+    end
+  end
 end
 
 local function hire(self, slot)
@@ -172,6 +162,17 @@ local function death_of(self, worker, death)
   return result
 end
 
+--- Keep of a row of metrics what samplers and pruners learn from: the objective's curve, and the last row.
+---@param trial table
+---@param row table
+---@param metric string
+function M.learn(trial, row, metric)
+  trial.curve, trial.final = trial.curve or {}, row
+  if type(row[metric]) == "number" then
+    trial.curve[#trial.curve + 1] = { row.epoch, row[metric] + 0.0 }
+  end
+end
+
 -- ---- events ----
 
 local on = {}
@@ -187,6 +188,7 @@ function on.message(self, slot, value)
     worker.epochs = worker.epochs + #value.rows
     for _, row in ipairs(value.rows) do
       self.record:metrics(trial, row)
+      M.learn(trial, row, self.plan.goal.metric)
     end
     self.progress:reported(slot, value.rows[#value.rows])
   elseif value.kind == "exit" then
@@ -222,7 +224,7 @@ function on.exit(self, slot, death)
     finish(self, slot, death_of(self, worker, death))
   end
   self.slots[slot] = nil
-  if not self.stopping and not self.hopeless and (self.next <= self.total or #self.again > 0) then
+  if not self.stopping and not self.hopeless and not self.order:exhausted() then
     hire(self, slot)
   end
 end
@@ -232,7 +234,8 @@ function on.refused(self, slot, reason)
   self.slots[slot] = nil
   if worker.trial then -- not tried at all: it stays to be run
     self.running = self.running - 1
-    self.again[#self.again + 1] = worker.trial
+    self.order:again_with(worker.trial)
+    wake(self)
   end
   if not next(self.slots) then
     error(("no worker process can be started: %s"):format(reason), 0)
@@ -297,7 +300,7 @@ end
 
 --- Run all trials that are not done.
 ---@param crew userdata from core.proc.start
----@param plan table total, workers, seeds, seed_of, label, goal, select, timeout, quiet, params_of
+---@param plan table total, workers, seeds, seed_of, label, goal, select, timeout, quiet, sampler, pruner, lag
 ---@param trials table<integer, table> by number: those with a state are done; filled in here
 ---@param record table
 ---@param progress table
@@ -305,17 +308,17 @@ end
 function M.run(crew, plan, trials, record, progress)
   local self = setmetatable({
     crew = crew, plan = plan, trials = trials, record = record, progress = progress,
-    total = plan.total, next = 1, again = {}, running = 0, slots = {}, params_of = plan.params_of,
+    order = orders.new(plan, trials), running = 0, slots = {},
   }, Loop)
-  for number = 1, self.total do
+  for number = 1, plan.total do
     if trials[number] and trials[number].state then
       note_best(self, trials[number])
     end
   end
   progress.best = self.best
   self.hopeless = same_failure(self)
-  for slot = 1, math.min(plan.workers, self.total) do
-    if not self.hopeless and self.next <= self.total then
+  for slot = 1, math.min(plan.workers, plan.total) do
+    if not self.hopeless and not self.order:exhausted() then
       hire(self, slot)
     end
   end
@@ -332,7 +335,7 @@ function M.run(crew, plan, trials, record, progress)
       break
     end
   end
-  return { stopped = self.stopping, hopeless = self.hopeless, total = self.total }
+  return { stopped = self.stopping, hopeless = self.hopeless, total = self.order.total }
 end
 
 return M

@@ -102,7 +102,9 @@ local function parts_of(plan)
     script = store.sha256(table.concat(hashes, " ")),
     data = store.sha256(table.concat(data, " ")),
     space = store.sha256(plan.space_text),
-    sampler = plan.sampler,
+    sampler = plan.sampler.name,
+    pruner = plan.pruner and plan.pruner.name,
+    lag = (plan.pruner or plan.sampler.tell) and plan.lag or nil,
     objective = plan.objective .. " " .. plan.select,
     seed = plan.seed,
     seeds = plan.seeds,
@@ -110,7 +112,7 @@ local function parts_of(plan)
   }
 end
 
-local PARTS = { "script", "data", "space", "sampler", "objective", "seed", "seeds", "threads" }
+local PARTS = { "script", "data", "space", "sampler", "pruner", "lag", "objective", "seed", "seeds", "threads" }
 
 -- What differs between a recorded study and this sweep: "the script and the space".
 local function changes(recorded, parts)
@@ -126,8 +128,8 @@ end
 
 local function add_study(self, plan, version, parts)
   self.id = check(self.store:run("study_add", plan.name, version, store.sha256(json.encode(parts)),
-    plan.script, plan.objective, plan.space_text, plan.sampler, json.encode(parts), plan.seed,
-    plan.seeds, plan.total, plan.threads, proc.wall()))
+    plan.script, plan.objective, plan.space_text, plan.sampler.name, json.encode(parts), plan.seed,
+    plan.seeds, plan.total, plan.threads, proc.wall(), plan.pruner and plan.pruner.name))
   self.version = version
   for _, file in ipairs(plan.files) do
     check(self.store:run("file_add", self.id, file.path, file.sha256, file.text))

@@ -60,7 +60,7 @@ local function status_of(trials)
   for _, trial in ipairs(trials) do
     counts[trial.state] = (counts[trial.state] or 0) + 1
   end
-  for _, state in ipairs { "diverged", "failed", "running" } do
+  for _, state in ipairs { "pruned", "diverged", "failed", "running" } do
     if counts[state] then
       words[#words + 1] = counts[state] .. " " .. (state == "running" and "unfinished" or state)
     end

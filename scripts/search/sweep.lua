@@ -6,6 +6,7 @@ local objectives = require "search.objective"
 local options = require "options"
 local proc = require "core.proc"
 local progress = require "search.progress"
+local pruners = require "search.pruners"
 local random = require "core.random"
 local record = require "search.record"
 local samplers = require "search.samplers"
@@ -46,6 +47,10 @@ local SPEC = {
     help = "function(trial) that returns a history, a number, or a table of metrics" },
   sampler = { type = "string|table|function",
     help = "\"grid\", \"random\" or your own; default: grid if the space has one, else random" },
+  pruner = { type = "string|table", help = "\"median\", \"asha\", search.pruner.hyperband { ... } or your own: "
+    .. "ends poor trials early; default none" },
+  lag = positive("a proposal knows the results of all but the last so many configurations before it; "
+    .. "no more workers than lag x seeds can be busy when the sampler or pruner learns", { default = 8 }),
   trials = positive("in all, repeats included; default: the whole grid"),
   seeds = positive("repeats of each configuration", { default = 1, max = 10000 }),
   seed = { type = "integer", default = 1, help = "what all random numbers follow from" },
@@ -169,12 +174,13 @@ local function make_plan(asked, words)
   end
   local problem = { space = space, seed = asked.seed, constraint = asked.constraint, label = label }
   local sampler = samplers.make(asked.sampler, problem)
+  local pruner = pruners.make(asked.pruner, objectives.parse(asked.objective))
   local files, script = record.files(asked.run)
-  local configs, recorded = {}, {} -- parameters; trials the store had
+  local recorded = {} -- trials the store had
   return {
     name = asked.name, objective = asked.objective, goal = objectives.parse(asked.objective),
-    select = asked.select, space_text = json.encode(space:describe()), sampler = sampler.name,
-    names = names, label = label, seed = asked.seed, seeds = asked.seeds, trials = asked.trials,
+    select = asked.select, space_text = json.encode(space:describe()), sampler = sampler,
+    pruner = pruner, lag = asked.lag, names = names, label = label, seed = asked.seed, seeds = asked.seeds, trials = asked.trials,
     threads = asked.threads, timeout = asked.timeout, quiet = asked.quiet, retry = asked.retry,
     fresh = asked.fresh, resume = asked.resume, run = asked.run, files = files, script = script,
     data = data_of(asked.data), engine = engine_facts(),
@@ -185,12 +191,29 @@ local function make_plan(asked, words)
     seed_of = function(part)
       return random.below(asked.seed, "trial", part, 1 << 31)
     end,
-    params_of = function(config)
-      local known = recorded[config]
-      configs[config] = configs[config] or known and known.params or sampler.ask(config)
-      return configs[config]
-    end,
   }
+end
+
+-- The curves of recorded trials, which samplers and pruners learn from.
+local function recall(journal, trials, metric)
+  local names, last = {}, nil
+  for _, row in ipairs(assert(journal.store:rows("name_list"))) do
+    names[row.id] = row.name
+  end
+  local function learn()
+    local trial = last and trials[last.number]
+    if trial and trial.state then
+      coordinator.learn(trial, last.row, metric)
+    end
+  end
+  for _, value in ipairs(assert(journal.store:rows("metric_of_study", journal.id))) do
+    if not last or last.number ~= value.number or last.row.epoch ~= value.epoch then
+      learn()
+      last = { number = value.number, row = { epoch = value.epoch } }
+    end
+    last.row[names[value.name]] = value.value or 0 / 0 -- NaN is stored as NULL
+  end
+  learn()
 end
 
 -- Trials the store knows: finished ones with their results, others with their row only.
@@ -253,7 +276,7 @@ local function make_study(plan, journal, trials, total)
     store_handle = journal.store, objective = plan.goal, select = plan.select, names = plan.names,
     trials = list, script = script,
     info = {
-      script = plan.script, objective = plan.objective, sampler = plan.sampler, seed = plan.seed,
+      script = plan.script, objective = plan.objective, sampler = plan.sampler.name, seed = plan.seed,
       seeds = plan.seeds, threads = plan.threads, kernel = plan.engine.kernel,
       isa = plan.engine.isa, store = plan.store,
     },
@@ -263,6 +286,9 @@ end
 -- Everything after the fork, in the coordinator. Returns the study or raises.
 local function coordinate(crew, plan, journal)
   local trials = known_trials(journal.done, plan)
+  if plan.pruner or plan.sampler.tell then
+    recall(journal, trials, plan.goal.metric)
+  end
   local done, failed = count(trials, plan.total)
   local view = progress.new {
     name = plan.name, total = plan.total, done = done, failed = failed, workers = plan.workers,

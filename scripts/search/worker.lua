@@ -6,6 +6,7 @@
 --- state, last, best, best_epoch, epochs, message, line, reason}. Rows of metrics wait up to PACE
 --- seconds for company: a message an epoch would cost short trials a tenth of their time.
 local proc = require "core.proc"
+local pruners = require "search.pruners"
 
 local M = {}
 
@@ -37,8 +38,8 @@ local function script_line()
   end
 end
 
---- Record metrics of one epoch (or step); fit does it with `trial = trial`. Returns "stop" when the
---- trial should end early.
+--- Record metrics of one epoch (or step); fit does it with `trial = trial`, and stops when this returns
+--- "stop": a pruner ended the trial. Loops of one's own should return then.
 ---@param epoch integer counts up; a repeated epoch adds to or replaces what was recorded
 ---@param metrics table<string, number> values that are not numbers are left out
 ---@return string? verdict
@@ -56,9 +57,14 @@ function Trial:report(epoch, metrics)
     end
   end
   self.rows[#self.rows + 1] = row
+  if self.rule and row[self.metric] and not self.pruned then
+    self.curve[#self.curve + 1] = { number, row[self.metric] + 0.0 }
+    self.pruned = pruners.verdict(self.rule, self.curve)
+  end
   if proc.now() - self.sent_at >= PACE then
     self:send()
   end
+  return self.pruned and "stop" or nil
 end
 
 --- Send the rows that have not been sent.
@@ -107,7 +113,9 @@ local function conclude(trial, objective, result)
     done.last, done.best, done.best_epoch = objective:value_of(trial.rows)
   end
   done.epochs = #trial.rows
-  if trial.lost or (type(result) == "table" and result.status == "diverged") then
+  if trial.pruned and done.last then
+    done.state, done.reason, done.message = "pruned", "pruned", trial.pruned
+  elseif trial.lost or (type(result) == "table" and result.status == "diverged") then
     done.state, done.message = "diverged", trial.lost or done.message
   elseif not done.last then
     done.state, done.reason, done.message = "failed", "no value", objective:missing(trial.rows)
@@ -162,7 +170,7 @@ function M.serve(channel, spec)
     local trial = setmetatable({
       number = job.number, config = job.config, ["repeat"] = job["repeat"], params = job.params,
       seed = job.seed, threads = spec.threads, channel = channel, rows = {}, sent = 0,
-      sent_at = proc.now(),
+      sent_at = proc.now(), rule = job.rule, curve = {}, metric = spec.objective.metric,
     }, Trial)
     current.trial = trial
     math.randomseed(job.seed) -- the same for every configuration: they are compared in pairs

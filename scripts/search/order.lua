@@ -1,0 +1,156 @@
+--- The logical order of a sweep: which trial comes next, and what its proposal may know.
+---
+--- Trial n is repeat (n-1) % seeds + 1 of configuration (n-1) // seeds + 1. What a sampler or a pruner
+--- learns before configuration k are the results of configurations 1 to k - lag, all of them, in order,
+--- and nothing else. So proposals and prunings are the same for any number of workers and after any
+--- interruption; a worker that would be ahead of that waits. Samplers that learn nothing never wait.
+local M = {}
+
+local Order = {}
+Order.__index = Order
+
+--- `next` returns this when a trial will come, but only after others have ended.
+M.WAIT = {}
+
+--- Begin, or begin again: what is recorded in `trials` is not proposed anew.
+---@param plan table total, seeds, seed_of, sampler, pruner?, lag, select, recorded
+---@param trials table<integer, table> by number; those with a state are done
+---@return table order
+function M.new(plan, trials)
+  local learns = plan.sampler.tell ~= nil or plan.pruner ~= nil
+  return setmetatable({
+    plan = plan, trials = trials, total = plan.total, position = 1, again = {}, told = 0,
+    lag = learns and plan.lag or math.huge,
+  }, Order)
+end
+
+local function ended(trial)
+  return trial and trial.state ~= nil
+end
+
+-- The trials of a configuration that belong to the sweep.
+local function numbers_of(self, config)
+  local first = (config - 1) * self.plan.seeds + 1
+  return first, math.min(first + self.plan.seeds - 1, self.total)
+end
+
+local function complete(self, config)
+  local first, last = numbers_of(self, config)
+  for number = first, last do
+    if not ended(self.trials[number]) then
+      return false
+    end
+  end
+  return true
+end
+
+-- What a sampler is told of a configuration: the mean over its repeats that finished.
+local function result_of(self, config)
+  local first, last = numbers_of(self, config)
+  local result = { values = {}, states = {}, epochs = 0, metrics = {} }
+  local sum, counts = 0, {}
+  for number = first, last do
+    local trial = self.trials[number]
+    result.params = result.params or trial.params
+    result.states[#result.states + 1] = trial.state
+    result.epochs = math.max(result.epochs, trial.final and trial.final.epoch or 0)
+    local value = trial[self.plan.select]
+    if (trial.state == "finished" or trial.state == "pruned") and value then
+      result.values[#result.values + 1], sum = value, sum + value
+    end
+    for name, number_of in pairs(trial.state == "finished" and trial.final or {}) do
+      result.metrics[name] = (result.metrics[name] or 0) + number_of
+      counts[name] = (counts[name] or 0) + 1
+    end
+  end
+  for name, count in pairs(counts) do
+    result.metrics[name] = result.metrics[name] / count
+  end
+  result.value = #result.values > 0 and sum / #result.values or nil
+  result.state = "finished"
+  for _, state in ipairs(result.states) do -- one repeat that fails tells against the configuration
+    result.state = state ~= "finished" and state or result.state
+  end
+  return result
+end
+
+-- Tell sampler and pruner of all configurations up to `config`; false when one has not ended.
+local function tell_up_to(self, config)
+  while self.told < config do
+    local k = self.told + 1
+    if not complete(self, k) then
+      return false
+    end
+    if self.plan.sampler.tell then
+      self.plan.sampler.tell(k, result_of(self, k))
+    end
+    if self.plan.pruner then
+      local first, last = numbers_of(self, k)
+      for number = first, last do
+        self.plan.pruner.tell(self.trials[number])
+      end
+    end
+    self.told = k
+  end
+  return true
+end
+
+-- Parameters of a configuration: recorded, or proposed now; WAIT, or nil when there are no more.
+local function params_of(self, config)
+  if self.config == config then
+    return self.params
+  end
+  if not tell_up_to(self, config - self.lag) then
+    return M.WAIT
+  end
+  local recorded = self.plan.recorded[config]
+  local params = recorded and recorded.params or self.plan.sampler.ask(config)
+  if params then
+    self.config, self.params = config, params
+    self.rule = self.plan.pruner and self.plan.pruner.rule(config, params)
+  end
+  return params
+end
+
+--- The next trial to run: { number, config, repeat, params, seed, rule }.
+---@return table? trial WAIT when none can start before another ends; nil when there are no more
+function Order:next()
+  if #self.again > 0 then
+    return table.remove(self.again, 1)
+  end
+  while self.position <= self.total do
+    local number = self.position
+    local trial = self.trials[number]
+    if not ended(trial) then
+      local seeds = self.plan.seeds
+      local config = (number - 1) // seeds + 1
+      local params = params_of(self, config)
+      if params == M.WAIT then
+        return M.WAIT
+      elseif not params then -- the sampler has no more
+        self.total = number - 1
+        return nil
+      end
+      trial = trial or {}
+      local part = (number - 1) % seeds + 1
+      trial.number, trial.config, trial["repeat"] = number, config, part
+      trial.params, trial.seed, trial.rule = params, self.plan.seed_of(part), self.rule
+      self.trials[number] = trial
+      self.position = number + 1
+      return trial
+    end
+    self.position = number + 1
+  end
+end
+
+--- Run a trial again that was begun.
+function Order:again_with(trial)
+  self.again[#self.again + 1] = trial
+end
+
+--- Whether all trials have been handed out.
+function Order:exhausted()
+  return self.position > self.total and #self.again == 0
+end
+
+return M
