@@ -376,6 +376,15 @@ static int labels_within(lua_State *L) {
   return 1;
 }
 
+/* check_indices(x, limit) -> true, or nil and which row */
+static int indices_within(lua_State *L) {
+  Err err;
+  if (check_indices(binding_check_tensor(L, 1), luaL_checkinteger(L, 2), &err) != NN_OK)
+    return binding_fail(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* hash{tensor or string, ...} -> SHA-256 as hex digits */
 static int hash(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -431,6 +440,7 @@ int luaopen_core_data(lua_State *L) {
                                        {"one_hot", one_hot},
                                        {"check_finite", finite_everywhere},
                                        {"check_labels", labels_within},
+                                       {"check_indices", indices_within},
                                        {"hash", hash},
                                        {"tensor", to_tensor},
                                        {NULL, NULL}};

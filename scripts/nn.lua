@@ -22,6 +22,11 @@ local M = {
   op = require "core.op",
 }
 
+for _, kinds in ipairs { "nn.embedding", "nn.attention" } do
+  for name, constructor in pairs((require(kinds))) do
+    M[name] = constructor
+  end
+end
 for name, constructor in pairs(layers.constructors) do
   M[name] = constructor
 end

@@ -175,6 +175,32 @@ local function complaint(value, row)
   return row.check and row.check(value)
 end
 
+--- The arguments of a constructor as one table of options: values by position get these names, tables
+--- hold options by name.
+---@param names string[]
+---@param where string what the options belong to
+---@param ... any
+---@return table
+function M.gather(names, where, ...)
+  local given, position = {}, 0
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    if type(value) == "table" and getmetatable(value) == nil then
+      for key, entry in pairs(value) do
+        given[key] = entry
+      end
+    else
+      position = position + 1
+      if value ~= nil and not names[position] then
+        M.fail("%s: too many arguments", where)
+      elseif value ~= nil then
+        given[names[position]] = value
+      end
+    end
+  end
+  return given
+end
+
 --- Check an options table and fill in its defaults.
 ---
 --- A row of `spec` may hold: `type` (Lua type names, "integer", "callable", "tensor", "any", several

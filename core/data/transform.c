@@ -164,18 +164,39 @@ Status check_finite(const Tensor *x, const char *const *names, Err *err) {
   return err_set(err, NN_FORMAT, "row %" PRId64 ", column %" PRId64 " is %s", row, column, what);
 }
 
+/* Where the first number outside 0 .. limit - 1 stands; -1 when there is none. */
+static int64_t find_outside(const Tensor *tensor, int64_t limit) {
+  const int64_t *values = tensor->data;
+  for (int64_t i = 0; i < tensor_count(tensor); i++)
+    if (values[i] < 0 || values[i] >= limit) return i;
+  return -1;
+}
+
+/* The row, from 1, of the element at a flat index. */
+static int64_t row_of(const Tensor *tensor, int64_t index) {
+  if (tensor->shape.ndim == 0) return 1;
+  return index / (tensor_count(tensor) / tensor->shape.dims[0]) + 1;
+}
+
 Status check_labels(const Tensor *labels, int64_t classes, Err *err) {
   if (labels->dtype != DTYPE_I64)
     return err_set(err, NN_DTYPE, "class labels are int64, not %s", dtype_name(labels->dtype));
-  int64_t count = tensor_count(labels);
-  const int64_t *values = labels->data;
-  for (int64_t i = 0; i < count; i++)
-    if (values[i] < 0 || values[i] >= classes)
-      return err_set(err, NN_FORMAT,
-                     "the label of row %" PRId64 " is %" PRId64 ", outside the %" PRId64
-                     " classes 0 to %" PRId64,
-                     i + 1, values[i], classes, classes - 1);
-  return NN_OK;
+  int64_t at = find_outside(labels, classes);
+  if (at < 0) return NN_OK;
+  return err_set(err, NN_FORMAT,
+                 "the label of row %" PRId64 " is %" PRId64 ", outside the %" PRId64
+                 " classes 0 to %" PRId64,
+                 row_of(labels, at), ((const int64_t *)labels->data)[at], classes, classes - 1);
+}
+
+Status check_indices(const Tensor *indices, int64_t limit, Err *err) {
+  if (indices->dtype != DTYPE_I64)
+    return err_set(err, NN_DTYPE, "indices are int64, not %s", dtype_name(indices->dtype));
+  int64_t at = find_outside(indices, limit);
+  if (at < 0) return NN_OK;
+  return err_set(err, NN_FORMAT,
+                 "row %" PRId64 " holds the index %" PRId64 "; they go from 0 to %" PRId64,
+                 row_of(indices, at), ((const int64_t *)indices->data)[at], limit - 1);
 }
 
 void tensor_hash(Sha256 *sha, const Tensor *tensor) {

@@ -37,6 +37,8 @@ Status transform_one_hot(Tensor *out, const Tensor *labels, int64_t classes, DTy
 Status check_finite(const Tensor *x, const char *const *names, Err *err);
 /* Every label of an int64 tensor within 0 .. classes-1; NN_FORMAT names the first row where not. */
 Status check_labels(const Tensor *labels, int64_t classes, Err *err);
+/* int64 indices all within 0 .. limit - 1; the message names the row and the index. */
+Status check_indices(const Tensor *indices, int64_t limit, Err *err);
 
 /* Add dtype, shape and contents to a hash. */
 void tensor_hash(Sha256 *sha, const Tensor *tensor);

@@ -4,7 +4,8 @@
  * and its gradient is dropped; whoever makes the indices checks them. */
 #include "op/family.h"
 
-#include <string.h>
+enum { TAKE_PADDING };
+enum { GRAD_SHAPE, GRAD_PADDING };
 
 Status infer_take(OpShape *call, Err *err) {
   const Shape *table = call->shape[0], *indices = call->shape[1];
@@ -33,13 +34,14 @@ Status grad_take(OpGrad *grad, Err *err) {
   (void)err;
   if (!grad->wants[0]) return NN_OK;
   Attrs attrs = family_shape_attrs(OP_take_grad, grad->builder->shape(grad->builder, grad->in[0]));
+  attrs.at[GRAD_PADDING] = grad->attrs->at[TAKE_PADDING];
   grad->in_grads[0] = op_emit(grad->builder, OP_take_grad, grad->out_grad, grad->in[1], &attrs);
   return NN_OK;
 }
 
 Status infer_take_grad(OpShape *call, Err *err) {
   const Shape *g = call->shape[0], *indices = call->shape[1];
-  const Attr *to = &call->attrs->at[0];
+  const Attr *to = &call->attrs->at[GRAD_SHAPE];
   TRY(family_floats(call, 1, err));
   if (call->dtype[1] != DTYPE_I64)
     return err_set(err, NN_DTYPE, "take_grad: indices must be int64, not %s",
@@ -62,8 +64,9 @@ OpRows rows_take_grad(const OpShape *call, const bool *batched) {
 }
 
 Status grad_take_grad(OpGrad *grad, Err *err) {
-  (void)err;
-  if (grad->wants[0])
-    grad->in_grads[0] = op_emit(grad->builder, OP_take, grad->out_grad, grad->in[1], NULL);
+  if (!grad->wants[0]) return NN_OK;
+  if (grad->attrs->at[GRAD_PADDING].number >= 0)
+    return err_set(err, NN_UNSUPPORTED, "take_grad: no gradient with padding_idx");
+  grad->in_grads[0] = op_emit(grad->builder, OP_take, grad->out_grad, grad->in[1], NULL);
   return NN_OK;
 }

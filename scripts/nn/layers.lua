@@ -39,11 +39,14 @@ function M.is(value)
   return type(class) == "table" and (class == Layer or class.parent == Layer)
 end
 
--- The name of a layer in a model: given, or its kind and number in order of first use.
+-- The name of a layer in a model: given, or its owner's and its own, or its kind and number in order of
+-- first use.
 local function name_of(book, layer)
   if not book.names[layer] then
     local name = layer.name
-    if not name then
+    if layer.owner then
+      name = name_of(book, layer.owner) .. "." .. layer.key
+    elseif not name then
       local kind = layer.kind:lower()
       book.counts[kind] = (book.counts[kind] or 0) + 1
       name = ("%s_%d"):format(kind, book.counts[kind])
@@ -108,6 +111,16 @@ local function update_buffer(current, param, node)
     current.updates[#current.updates + 1] = param
   end
   current.updates[param] = node
+end
+
+--- Make a layer a part of this one, under a name: its parameters are called "owner.key.weight" instead
+--- of having a number of their own.
+---@param key string e.g. "norm1"
+---@param layer Layer
+---@return Layer layer
+function Layer:part(key, layer)
+  layer.owner, layer.key = self, key
+  return layer
 end
 
 --- In a custom layer's forward: a parameter of this layer, made on first use.

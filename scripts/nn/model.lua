@@ -291,6 +291,8 @@ local function over_batches(model, x, spec, each)
         if spec.y == nil then
           model.steps[key] = made
         end
+      else
+        steps.check_indices(made, x)
       end
       each(made, first, batches)
       first = first + size * batches

@@ -5,6 +5,7 @@
 --- a value, several, or a table of values.
 local bundle = require "bundle"
 local core = require "core.train"
+local core_data = require "core.data"
 local criterion = require "nn.criterion"
 local graphs = require "core.graph"
 local op = require "core.op"
@@ -12,6 +13,33 @@ local options = require "options"
 local trace = require "nn.trace"
 
 local M = {}
+
+-- The tables that inputs are read into directly: which input, how many rows the table has, whose it is.
+local function lookups_of(current, inputs)
+  local lookups = {}
+  for _, lookup in ipairs(current.lookups) do
+    for i, input in ipairs(inputs) do
+      if rawequal(lookup.value, input) then
+        lookups[#lookups + 1] = { input = i, limit = lookup.limit, layer = lookup.layer }
+      end
+    end
+  end
+  return lookups
+end
+
+--- Refuse inputs with an index outside the table it is read into; the message names row and index. Indices
+--- that are computed in the model are not known here, and give NaN.
+---@param made table as M.make gives it
+---@param x any bundle of tensors
+function M.check_indices(made, x)
+  local parts = bundle.list(x)
+  for _, lookup in ipairs(made.lookups) do
+    local ok, message = core_data.check_indices(parts[lookup.input], lookup.limit)
+    if not ok then
+      options.fail("%s: %s", lookup.layer, message)
+    end
+  end
+end
 
 local function with_rows(shape, rows)
   local copy = { table.unpack(shape) }
@@ -125,6 +153,8 @@ function M.make(model, spec)
     local inputs = M.inputs(graph, spec.x, spec.rows)
     local outputs = M.call(model, inputs)
     local data = bundle.list(inputs)
+    made.lookups = lookups_of(current, data)
+    M.check_indices(made, spec.x)
     local loss, metrics
     graph:layer("loss")
     if spec.y then

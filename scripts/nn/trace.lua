@@ -12,6 +12,7 @@ local M = {}
 ---@field training boolean
 ---@field book table the model's book: names, parameters, in order of first use
 ---@field layers table[] what was called, for the summary
+---@field lookups table[] values read as indices, and of what: { value, limit, layer }
 local stack = {}
 
 --- The trace that is on; an error at the script's line when there is none.
@@ -39,7 +40,7 @@ end
 ---@return any ... what body returns
 function M.run(book, training, body)
   local trace = { graph = graphs.new(), training = training, book = book, layers = {}, calls = {},
-    updates = {} }
+    updates = {}, lookups = {} }
   stack[#stack + 1] = trace
   local results = table.pack(xpcall(body, function(message)
     return message

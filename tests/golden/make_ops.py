@@ -55,13 +55,15 @@ def pad(a, x):
 
 def take(a, table, index):
     outside = (index < 0) | (index >= len(table))
-    out = table[index.clamp(0, len(table) - 1)].clone()
+    padding = int(a.get("padding_idx", -1))
+    inside = index.clamp(0, len(table) - 1)
+    out = F.embedding(inside, table, padding).clone() if padding >= 0 else table[inside].clone()
     out[outside] = math.nan
     return out
 
 
 def take_grad(a, g, index):
-    inside = (index >= 0) & (index < a["shape"][0])
+    inside = (index >= 0) & (index < a["shape"][0]) & (index != a.get("padding_idx", -1))
     return g.new_zeros(a["shape"]).index_add(0, index[inside], g[inside])
 
 

@@ -31,11 +31,12 @@ KERNEL(take_grad) {
   const int64_t *indices = call->in[1].data;
   real *out = call->out.data;
   int64_t count = shape_count(&call->in[1].shape), size = row_size(&call->out.shape);
+  int64_t padding = (int64_t)call->attrs->at[1].number;
   Range range = part_range(call->out.shape.dims[0], part, parts);
   if (!call->accumulate && range.end > range.begin)
     memset(out + range.begin * size, 0, (size_t)((range.end - range.begin) * size) * sizeof *out);
   for (int64_t i = 0; i < count; i++) {
-    if (indices[i] < range.begin || indices[i] >= range.end) continue;
+    if (indices[i] < range.begin || indices[i] >= range.end || indices[i] == padding) continue;
     real *row = out + indices[i] * size;
     for (int64_t k = 0; k < size; k++) row[k] += g[i * size + k];
   }
