@@ -6,6 +6,7 @@
 local averages = require "nn.average"
 local bundle = require "bundle"
 local core = require "core.train"
+local gradcheck = require "nn.gradcheck"
 local groups = require "nn.groups"
 local layers = require "nn.layers"
 local metric_module = require "nn.metrics"
@@ -218,6 +219,9 @@ local function new_run(model, set, given)
   run.criterion, run.names, run.data = full.criterion, full.names, bundle.list(run.x)
   table.move(full.targets, 1, #full.targets, #run.data + 1, run.data)
   model.criterion = run.criterion
+  if o.trial and o.trial.gradcheck then
+    gradcheck.in_trial(model, set, run.criterion, o.trial)
+  end
   run.shuffled = o.shuffle and run.batch < rows
   run.order = run.shuffled and tensors.zeros({ rows }, "int64") or nil
   if o.validation then

@@ -124,7 +124,7 @@ local function check_built(model, x, y, given)
     local outputs = steps.call(model, bind_inputs(check, x))
     local loss
     if y then
-      local emitted = criterion.emit(criterion.new(given.loss, given.loss_weights, outputs, y),
+      local emitted = criterion.emit(given.law or criterion.new(given.loss, given.loss_weights, outputs, y),
         { graph = current.graph, outputs = outputs, y = y, rows = bundle.list(y)[1]:shape()[1], dtype = "float64" })
       table.move(emitted.inputs, 1, #emitted.inputs, #check.inputs + 1, check.inputs)
       table.move(emitted.targets, 1, #emitted.targets, #check.data + 1, check.data)
@@ -199,6 +199,67 @@ function M.check(model, like, given)
     return check_loss(losses.from(model), x, given)
   end
   return check_model(model, x, y, given)
+end
+
+-- ---- in a sweep ----
+
+local ROWS = 3          -- of the data
+local TOLERANCE = 1e-4  -- a wrong formula is off by far more; a kink of relu may be off by less
+local MOST_COST = 1e9   -- multiply-adds in all: well under a second
+local PER_PARAM = 8
+
+-- The script's own layers and losses in a model, by name.
+local function custom_parts(model, law)
+  local names = {}
+  for _, row in ipairs(model.summary) do
+    names[row.layer.custom and row.layer.kind or false] = true
+  end
+  for _, loss in ipairs(law.joint and { law.joint } or law.parts) do
+    names[(loss.loss or loss).name == "custom" and "loss" or false] = true
+  end
+  names[false] = nil
+  return options.keys(names)
+end
+
+-- How many elements of each parameter can be tried; 0 when the model is too large for any.
+local function affordable(model)
+  local cost = 1
+  for _, row in ipairs(model.summary) do
+    cost = cost + row.own_cost
+  end
+  return math.min(PER_PARAM, math.floor(MOST_COST / (2 * ROWS * (#model.book.params + 1) * cost)))
+end
+
+--- Check the script's own layers and losses when a worker of a sweep first meets them: `gradcheck` of
+--- search.sweep. With true a wrong gradient ends the trial, with "auto" it is printed.
+---@param model Layer
+---@param set table the training data
+---@param law Criterion
+---@param trial table of a sweep
+function M.in_trial(model, set, law, trial)
+  local names, new = custom_parts(model, law), {}
+  for _, name in ipairs(names) do
+    if not trial.checked[name] then
+      trial.checked[name], new[#new + 1] = true, name
+    end
+  end
+  local per_param = #new > 0 and affordable(model) or 0
+  if per_param < 1 then
+    return
+  end
+  local function first_rows(part)
+    return part:rows(1, math.min(ROWS, part:shape()[1]))
+  end
+  local check = check_model(model, bundle.map(set.x, first_rows), bundle.map(set.y, first_rows),
+    { law = law, seed = 0, training = false, tolerance = TOLERANCE, per_param = per_param })
+  if not check.ok then
+    local message = ("the gradient of %s does not agree with differences: %s"):format(table.concat(new, ", "),
+      tostring(check))
+    if trial.gradcheck == true then
+      options.fail("%s", message)
+    end
+    print("warning: " .. message)
+  end
 end
 
 return M

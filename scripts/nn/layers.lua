@@ -24,6 +24,7 @@ local rows = core.rows()
 ---@class Layer
 ---@field kind string "Linear"
 ---@field name? string how messages and saved weights call it; default kind and number: linear_1
+---@field custom? boolean written by the script with nn.layer
 ---@field returns_state? boolean what forward returns after its first value is no output of a model
 local Layer = {}
 Layer.__index = Layer
@@ -435,7 +436,11 @@ function M.layer(kind, methods)
   if type(kind) ~= "string" or type(methods) ~= "table" or type(methods.forward) ~= "function" then
     options.fail("nn.layer: expected a name and a table with a function `forward`")
   end
-  local class = { parent = Layer, __name = kind, __call = Layer.__call, __tostring = Layer.__tostring }
+  local source = debug.getinfo(methods.forward, "S").short_src
+  local class = { parent = Layer, __name = kind, __call = Layer.__call, custom = source:sub(1, 7) ~= "[nnrun]" }
+  function class:__tostring()
+    return Layer.__tostring(self) -- which is defined later than the library's own layers
+  end
   class.__index = class
   for key, value in pairs(methods) do
     class[key] = value

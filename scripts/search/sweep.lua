@@ -37,6 +37,11 @@ local function check_name(text)
     and "must consist of letters, digits, '_', '-' and '.', got " .. options.show(text) or nil
 end
 
+local function check_gradcheck(value)
+  return type(value) == "string" and value ~= "auto"
+    and ("must be true, false or \"auto\", got %s"):format(options.show(value)) or nil
+end
+
 local SPEC = {
   name = { type = "string", required = true, check = check_name,
     help = "of the study; also names its store" },
@@ -61,6 +66,9 @@ local SPEC = {
   threads = positive("threads within one trial; results depend on it", { default = 1, max = 64 }),
   timeout = { type = "number", above = 0, help = "seconds a trial may take" },
   store = { type = "string", help = "file of the run store; default results/NAME.db" },
+  gradcheck = { type = "boolean|string", default = "auto", check = check_gradcheck,
+    help = "check gradients of the script's own layers and losses where they are first used, in under a second: "
+      .. "\"auto\" prints what is wrong, true fails the trial" },
   data = { type = "table", help = "data sets whose hashes are recorded; default: none" },
   quiet = { type = "boolean", default = false, help = "no progress" },
   table = { type = "boolean", default = true, help = "print the results at the end" },
@@ -337,7 +345,7 @@ function M.sweep(given)
     options.fail("search.sweep: %s", link)
   elseif role == "worker" then
     in_worker = true
-    worker.serve(link, { run = plan.run, objective = plan.goal, threads = plan.threads })
+    worker.serve(link, { run = plan.run, objective = plan.goal, threads = plan.threads, gradcheck = asked.gradcheck })
   end
   local opened, journal, message = pcall(record.open, plan)
   if not opened or not journal then

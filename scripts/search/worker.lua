@@ -18,6 +18,8 @@ local M = {}
 ---@field config integer counts its configurations from 1
 ---@field ["repeat"] integer counts the seeds of a configuration from 1
 ---@field threads integer what the sweep's `threads` says
+---@field gradcheck boolean|string what the sweep's `gradcheck` says, for fit
+---@field checked table<string, boolean> layers and losses whose gradients this worker has checked
 local Trial = { __name = "search.trial" }
 Trial.__index = Trial
 
@@ -158,9 +160,9 @@ end
 
 --- Serve trials until there are no more. Does not return.
 ---@param channel userdata from core.proc.start
----@param spec {run: function, objective: table, threads: integer, prepare: function?}
+---@param spec {run: function, objective: table, threads: integer, gradcheck: any, prepare: function?}
 function M.serve(channel, spec)
-  local current = {}
+  local current, checked = {}, {}
   watch_exit(channel, current)
   while true do
     local job = channel:receive()
@@ -171,6 +173,7 @@ function M.serve(channel, spec)
       number = job.number, config = job.config, ["repeat"] = job["repeat"], params = job.params,
       seed = job.seed, threads = spec.threads, channel = channel, rows = {}, sent = 0,
       sent_at = proc.now(), rule = job.rule, curve = {}, metric = spec.objective.metric,
+      gradcheck = spec.gradcheck, checked = checked,
     }, Trial)
     current.trial = trial
     math.randomseed(job.seed) -- the same for every configuration: they are compared in pairs
