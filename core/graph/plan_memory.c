@@ -1,5 +1,5 @@
 /* Third pass: where every value lives. Lifetimes in calls, results in place of operands that end
- * there, the rest packed greedily, largest first; then every pointer and shape of the calls. */
+ * there, the rest packed by size or by time; then every pointer and shape of the calls. */
 #include "graph/plan_internal.h"
 
 #include "base/checked.h"
@@ -178,22 +178,88 @@ static int larger_first(const void *a, const void *b) {
   return x->birth - y->birth;
 }
 
-/* The lowest offset at which `place` meets no placed one that lives at the same time. */
+static int earlier_first(const void *a, const void *b) {
+  const Placement *x = *(Placement *const *)a, *y = *(Placement *const *)b;
+  return x->birth != y->birth ? x->birth - y->birth : larger_first(a, b);
+}
+
+/* A placed value that lives at the same time as `place` and is in its way at `offset`, or NULL. */
+static const Placement *in_the_way(Placement *const *placed, int count, const Placement *place,
+                                   size_t offset) {
+  for (int i = 0; i < count; i++) {
+    const Placement *other = placed[i];
+    if (place->birth <= other->death && other->birth <= place->death &&
+        offset + place->size > other->offset && other->offset + other->size > offset)
+      return other;
+  }
+  return NULL;
+}
+
 static size_t lowest_offset(Placement *const *placed, int count, const Placement *place) {
   size_t offset = 0;
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (int i = 0; i < count; i++) {
-      const Placement *other = placed[i];
-      bool together = place->birth <= other->death && other->birth <= place->death;
-      if (!together || offset + place->size <= other->offset ||
-          other->offset + other->size <= offset)
-        continue;
-      offset = other->offset + other->size;
-      moved = true;
-    }
-  }
+  for (const Placement *other; (other = in_the_way(placed, count, place, offset));)
+    offset = other->offset + other->size;
   return offset;
+}
+
+/* The highest offset below `capacity`; SIZE_MAX when there is none. */
+static size_t highest_offset(Placement *const *placed, int count, const Placement *place,
+                             size_t capacity) {
+  size_t end = capacity;
+  while (end >= place->size) {
+    const Placement *other = in_the_way(placed, count, place, end - place->size);
+    if (!other) return end - place->size;
+    end = other->offset;
+  }
+  return SIZE_MAX;
+}
+
+/* Both packings return the end of what they placed. */
+static size_t pack_by_size(Placement **order, int count) {
+  size_t end = 0;
+  qsort(order, (size_t)count, sizeof(Placement *), larger_first);
+  for (int i = 0; i < count; i++) {
+    order[i]->offset = lowest_offset(order, i, order[i]);
+    if (order[i]->offset + order[i]->size > end) end = order[i]->offset + order[i]->size;
+  }
+  return end;
+}
+
+/* In order of time, against one end of the arena or the other: a chain of layers, each value read
+ * by the next call alone, so needs no more than the largest two neighbours. */
+static size_t pack_by_time(Placement **order, int count, size_t capacity) {
+  size_t end = 0;
+  qsort(order, (size_t)count, sizeof(Placement *), earlier_first);
+  for (int i = 0; i < count; i++) {
+    size_t low = lowest_offset(order, i, order[i]);
+    size_t high = low ? highest_offset(order, i, order[i], capacity) : SIZE_MAX;
+    bool fits = low + order[i]->size <= capacity;
+    bool at_top = high != SIZE_MAX && (high + order[i]->size == capacity || !fits);
+    order[i]->offset = at_top ? high : low;
+    if (order[i]->offset + order[i]->size > end) end = order[i]->offset + order[i]->size;
+  }
+  return end;
+}
+
+/* No packing takes less than what lives at the same time. */
+static size_t most_alive(Placement *const *order, int count) {
+  size_t most = 0;
+  for (int i = 0; i < count; i++) {
+    size_t alive = 0;
+    for (int k = 0; k < count; k++)
+      if (order[k]->birth <= order[i]->birth && order[k]->death >= order[i]->birth)
+        alive += order[k]->size;
+    if (alive > most) most = alive;
+  }
+  return most;
+}
+
+/* The smaller of two packings. */
+static size_t pack_best(Placement **order, int count) {
+  size_t least = most_alive(order, count), by_size = pack_by_size(order, count);
+  if (by_size == least) return by_size;
+  size_t by_time = pack_by_time(order, count, least);
+  return by_time < by_size ? by_time : pack_by_size(order, count);
 }
 
 static Status pack(Plan *plan, Placement *placements, int count, Err *err) {
@@ -205,12 +271,7 @@ static Status pack(Plan *plan, Placement *placements, int count, Err *err) {
     order[i]->birth = 0;
     order[i]->death = plan->call_count;
   }
-  qsort(order, (size_t)count, sizeof(Placement *), larger_first);
-  for (int i = 0; i < count; i++) {
-    order[i]->offset = lowest_offset(order, i, order[i]);
-    size_t end = order[i]->offset + order[i]->size;
-    if (end > plan->arena_bytes) plan->arena_bytes = end;
-  }
+  plan->arena_bytes = pack_best(order, count);
   free(order);
   Tensor *arena = &plan->arena;
   Shape shape = {.ndim = 1, .dims = {(int64_t)(plan->arena_bytes / sizeof(double)) + 1}};

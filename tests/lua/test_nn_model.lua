@@ -83,6 +83,36 @@ tests["no rows to predict, or no parameters yet, is said"] = function()
   testing.raises("expected a data set or a tensor", function() trained():predict(3) end)
 end
 
+-- Bytes of the plan that evaluates `rows` rows, and of the outputs of the two largest layers.
+local function memory(model, set, rows)
+  local made = require("nn.step").make(model:build(set), { x = set.x, y = set.y, rows = rows, training = false })
+  local sizes = {}
+  for i, row in ipairs(model.summary) do
+    sizes[i] = not row.calls and row.bytes or 0
+  end
+  table.sort(sizes)
+  return made.step:info().bytes, (sizes[#sizes] + sizes[#sizes - 1]) * rows
+end
+
+tests["evaluation needs no more memory than its two largest layers"] = function()
+  local SLACK = 8192 -- room behind each value, and one number a row for loss and accuracy
+  local images = data.set { x = tensor.zeros { 500, 1, 28, 28 }, y = tensor.zeros({ 500 }, "int64") }
+  local used, largest = memory(nn.Sequential {
+    nn.Conv2d(6, 5, { padding = 2 }, "relu"), nn.MaxPool2d(2), nn.Conv2d(16, 5, "relu"), nn.MaxPool2d(2),
+    nn.Flatten(), nn.Linear(120, "relu"), nn.Linear(84, "relu"), nn.Linear(10),
+  }, images, 500)
+  testing.ok(used <= largest + SLACK, ("LeNet: %d bytes, layers %d"):format(used, largest))
+  for _, activation in ipairs { "relu", "tanh", "gelu" } do
+    local layers = {}
+    for i = 1, 20 do
+      layers[i] = nn.Linear(i % 3 == 0 and 130 or 90 + i, activation)
+    end
+    layers[21] = nn.Linear(3)
+    used, largest = memory(nn.Sequential(layers), blobs, 500)
+    testing.ok(used <= largest + SLACK, ("%s: %d bytes, layers %d"):format(activation, used, largest))
+  end
+end
+
 -- ---- weights ----
 
 tests["weights are copies, and can be set again"] = function()
