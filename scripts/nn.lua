@@ -33,6 +33,9 @@ end
 for name, constructor in pairs(optim.constructors) do
   M[name] = constructor
 end
+for name, constructor in pairs(require "nn.recurrent") do
+  M[name] = constructor
+end
 
 M.gradcheck = require("nn.gradcheck").check
 

@@ -294,6 +294,101 @@ def conv_weight_grad(a, x, g):
         return torch.autograd.grad(conv(a, x, weight), weight, g)[0]
 
 
+def sequence(cell):
+    """A recurrent net's outputs (N, T, H), step by step; cell gives the new states."""
+    def run(a, x, w_ih, w_hh, b_ih=None, b_hh=None, lengths=None, h0=None, c0=None):
+        rows, steps = x.shape[:2]
+        zero = x.new_zeros(rows, w_hh.shape[1])
+        states = [zero if state is None else state for state in (h0, c0)]
+        outs = [None] * steps
+        for t in reversed(range(steps)) if a.get("reverse") else range(steps):
+            valid = torch.ones(rows, 1, dtype=torch.bool)
+            if lengths is not None:
+                valid = (t < lengths).unsqueeze(1)
+            new = cell(a, F.linear(x[:, t], w_ih, b_ih), F.linear(states[0], w_hh, b_hh), states)
+            states = [torch.where(valid, n, old) for n, old in zip(new, states)]
+            outs[t] = torch.where(valid, states[0], zero)
+        return torch.stack(outs, 1)
+    return run
+
+
+def lstm_cell(a, of_x, of_h, states):
+    i, f, g, o = (of_x + of_h).chunk(4, 1)
+    c = torch.sigmoid(f) * states[1] + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def gru_cell(a, of_x, of_h, states):
+    (rx, zx, nx), (rh, zh, nh) = of_x.chunk(3, 1), of_h.chunk(3, 1)
+    z = torch.sigmoid(zx + zh)
+    return (1 - z) * torch.tanh(nx + torch.sigmoid(rx + rh) * nh) + z * states[0], states[1]
+
+
+def rnn_cell(a, of_x, of_h, states):
+    return (torch.relu if a.get("relu") else torch.tanh)(of_x + of_h), states[1]
+
+
+def backwards(a, w_hh, rows, steps, lengths, dy, dlast, states, step):
+    """The gradients that step(t, first, valid, dh, dc) gives, from the last step to the first. It
+    returns those of the gates of x and of h, and what goes on to the h and c before."""
+    hidden, made = w_hh.shape[1], [None] * steps
+    passed = [w_hh.new_zeros(rows, hidden) if dlast is None else dlast[:, k] for k in range(states)]
+    order = range(steps) if a.get("reverse") else list(reversed(range(steps)))
+    for count, t in enumerate(order):
+        valid = torch.ones(rows, 1, dtype=w_hh.dtype)
+        if lengths is not None:
+            valid = (t < lengths).unsqueeze(1).to(w_hh.dtype)
+        dh = passed[0] + (0 if dy is None else valid * dy[:, t])
+        made[t], of_h, past, dc = step(t, count == steps - 1, dh, passed[-1])
+        made[t] = valid * made[t]
+        passed[0] = (valid * of_h) @ w_hh + valid * past + (1 - valid) * dh
+        if states > 1:
+            passed[1] = valid * dc + (1 - valid) * passed[1]
+    return torch.stack(made, 1)
+
+
+def lstm_grad(a, gates, cells, w_hh, lengths=None, c0=None, dy=None, dlast=None):
+    def step(t, first, dh, dc):
+        i, f, g, o = gates[:, t].chunk(4, 1)
+        tanh_c = torch.tanh(cells[:, t])
+        before = c0 if c0 is not None else torch.zeros_like(dh)
+        if not first:
+            before = cells[:, t + (1 if a.get("reverse") else -1)]
+        dc = dc + dh * o * (1 - tanh_c**2)
+        d = torch.cat([dc * g * i * (1 - i), dc * before * f * (1 - f), dc * i * (1 - g**2),
+                       dh * tanh_c * o * (1 - o)], 1)
+        return d, d, 0, dc * f
+    return backwards(a, w_hh, *cells.shape[:2], lengths, dy, dlast, 2, step)
+
+
+def gru_grad(a, gates, before, w_hh, lengths=None, dy=None, dlast=None):
+    def step(t, first, dh, dc):
+        r, z, n, of_h = gates[:, t].chunk(4, 1)
+        dn = dh * (1 - z) * (1 - n**2)
+        dr, dz = dn * of_h * r * (1 - r), dh * (before[:, t] - n) * z * (1 - z)
+        return torch.cat([dr, dz, dn], 1), torch.cat([dr, dz, dn * r], 1), dh * z, None
+    return backwards(a, w_hh, *before.shape[:2], lengths, dy, dlast, 1, step)
+
+
+def rnn_grad(a, y, w_hh, lengths=None, dy=None, dlast=None):
+    def step(t, first, dh, dc):
+        d = dh * ((y[:, t] > 0) if a.get("relu") else 1 - y[:, t]**2)
+        return d, d, 0, None
+    return backwards(a, w_hh, *y.shape[:2], lengths, dy, dlast, 1, step)
+
+
+def recurrent_before(a, y, h0=None, lengths=None):
+    h0 = y.new_zeros(len(y), 1, y.shape[2]) if h0 is None else h0.unsqueeze(1)
+    if not a.get("reverse"):
+        return torch.cat([h0, y[:, :-1]], 1)
+    out = torch.cat([y[:, 1:], torch.zeros_like(h0)], 1)
+    for row in range(len(y)):
+        length = y.shape[1] if lengths is None else min(int(lengths[row]), y.shape[1])
+        if length > 0:
+            out[row, length - 1] = h0[row, 0]
+    return out
+
+
 OPS = {
     "conv": conv,
     "conv_transpose": conv_transpose,
@@ -391,6 +486,13 @@ OPS = {
     "softmax_cross_entropy_grad": cross_entropy_grad,
     "correct": correct,
     "dropout": dropout,
+    "lstm": sequence(lstm_cell),
+    "gru": sequence(gru_cell),
+    "rnn": sequence(rnn_cell),
+    "lstm_grad": lstm_grad,
+    "gru_grad": gru_grad,
+    "rnn_grad": rnn_grad,
+    "recurrent_before": recurrent_before,
     "attention": attention,
     "attention_grad": attention_grad,
     "max_pool": max_pool,
