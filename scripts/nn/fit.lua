@@ -233,16 +233,15 @@ local function new_run(model, set, given)
   run.keep_best = o.best_weights == nil and o.early_stopping ~= nil or o.best_weights
   run.history = setmetatable({ epochs = {}, status = "ok", planned_epochs = o.epochs,
     planned_steps = o.epochs * (o.drop_last and rows // run.batch or math.ceil(rows / run.batch)) }, History)
+  schedules.check_momentum(run.schedule, run.optimizer, run.history)
   return run
 end
 
--- The learning rate of an epoch: a number, or a tensor with one for each of its steps.
-local function rates_of(run, epoch, steps)
-  if run.schedule.per == "step" then
-    local first = (epoch - 1) * run.steps_per_epoch + 1
-    return nil, tensors.new(schedules.values(run.schedule, first, steps, run.optimizer.lr, run.history), "float64")
-  end
-  return run.schedule(epoch, run.optimizer.lr, run.history)
+-- Learning rates and momenta from epoch or step `first` on, as tensors for the engine.
+local function rates_of(run, first, count)
+  local momenta = schedules.momenta(run.schedule, first, count, run.history)
+  return tensors.new(schedules.values(run.schedule, first, count, run.optimizer.lr, run.history), "float64"),
+    momenta and tensors.new(momenta, "float64")
 end
 
 -- What the engine says of a divergence: the value that is not finite, or whose gradient.
@@ -274,8 +273,10 @@ local function run_batches(run, epoch)
     rest = 0
   end
   run.steps_per_epoch = whole + (rest > 0 and 1 or 0)
-  local lr, rates = rates_of(run, epoch, run.steps_per_epoch)
-  run.lr = lr or rates:get(run.steps_per_epoch)
+  local per_step = run.schedule.per == "step"
+  local rates, momenta = rates_of(run, per_step and (epoch - 1) * run.steps_per_epoch + 1 or epoch,
+    per_step and run.steps_per_epoch or 1)
+  run.lr = rates:get(rates:size())
   if run.order then
     core.permute(run.order, run.seed, epoch)
   end
@@ -286,7 +287,9 @@ local function run_batches(run, epoch)
       local o = run.options
       local sums = step_of(run, rows).step:run {
         data = run.data, order = run.order, first = before * run.batch, batches = batches,
-        optim = run.optim, lr = lr, rates = rates and (before == 0 and rates or rates:rows(before + 1, before + 1)),
+        optim = run.optim, lr = run.lr, momentum = not per_step and momenta and momenta:get(1) or nil,
+        rates = per_step and rates:rows(before + 1, before + batches) or nil,
+        momenta = per_step and momenta and momenta:rows(before + 1, before + batches) or nil,
         clip_norm = o.clip_norm, clip_value = o.clip_value, seed = run.seed,
       }
       if sums.diverged then
@@ -357,14 +360,13 @@ local function run_chunk(run)
   local o = run.options
   local count = math.min(CHUNK, o.epochs - run.done)
   local losses_of = tensors.zeros({ count }, "float64")
-  local rates = tensors.new(schedules.values(run.schedule, run.done + 1, count, run.optimizer.lr, run.history),
-    "float64")
+  local rates, momenta = rates_of(run, run.done + 1, count)
   local started = proc.now()
   if run.average then
     run.average:enter()
   end
   local sums = step_of(run, run.batch).step:run {
-    data = run.data, batches = 1, repeated = count, optim = run.optim, rates = rates,
+    data = run.data, batches = 1, repeated = count, optim = run.optim, rates = rates, momenta = momenta,
     losses = losses_of, clip_norm = o.clip_norm, clip_value = o.clip_value, seed = run.seed,
   }
   local seconds = (proc.now() - started) / math.max(sums.steps, 1)

@@ -128,8 +128,8 @@ function Layer:build(like, given)
   return self
 end
 
---- The parameters in order of first use: { name, tensor, decay, buffer }. Tensors are the model's own;
---- `buffer` marks state that is not trained, such as running statistics.
+--- The parameters in order of first use: { name, tensor, decay, buffer, frozen }. Tensors are the model's
+--- own; `buffer` marks state that is not trained, such as running statistics.
 ---@return table[]
 function Layer:parameters()
   if not self.book then
@@ -137,7 +137,8 @@ function Layer:parameters()
   end
   local list = {}
   for i, param in ipairs(self.book.params) do
-    list[i] = { name = param.name, tensor = param.tensor, decay = param.decay, buffer = param.buffer }
+    list[i] = { name = param.name, tensor = param.tensor, decay = param.decay, buffer = param.buffer,
+      frozen = param.frozen and not param.buffer or nil }
   end
   return list
 end

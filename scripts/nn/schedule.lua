@@ -5,7 +5,11 @@
 --- fit has recorded of the epochs before. A plain function of these three is a schedule too.
 --- Schedules hold no position: asking for any n in any order gives the same answers, so training that
 --- is resumed continues as if it had not stopped. Values are PyTorch's unless stated.
+---
+--- one_cycle and cyclic drive the optimiser's momentum, too.
+local cyclic = require "nn.cyclic"
 local options = require "options"
+local plateau = require "nn.plateau"
 
 local M = {}
 
@@ -13,6 +17,7 @@ local M = {}
 ---@field name string
 ---@field per "epoch"|"step" what n counts
 ---@field options table the options with defaults filled in
+---@field momentum_value function? of options, k, history, per: the momentum it drives
 ---@field adaptive boolean? whether it looks at the epochs in `history`, or may
 ---@operator call: number
 local Schedule = { __name = "Schedule" }
@@ -27,16 +32,30 @@ function Schedule:__call(n, base_lr, history)
   return lr
 end
 
+--- The momentum of epoch (or step) n, if the schedule drives it.
+---@param n integer from 1
+---@param history? table
+---@return number? momentum
+function Schedule:momentum(n, history)
+  return self.momentum_value and self.momentum_value(self.options, n - 1, history, self.per)
+end
+
+local function shown(value)
+  if type(value) == "table" and getmetatable(value) ~= Schedule then
+    return "{ " .. table.concat(value, ", ") .. " }"
+  end
+  return math.type(value) == "float" and ("%.14g"):format(value) or tostring(value)
+end
+
 function Schedule:__tostring()
   local parts = {}
+  for _, inner in ipairs(self.options) do
+    parts[#parts + 1] = shown(inner)
+  end
   for _, key in ipairs(options.keys(self.options)) do
-    local value = self.options[key]
-    if type(value) == "table" and getmetatable(value) ~= Schedule then
-      value = "{ " .. table.concat(value, ", ") .. " }"
-    elseif math.type(value) == "float" then
-      value = ("%.14g"):format(value)
+    if self.options[key] ~= nil then
+      parts[#parts + 1] = ("%s = %s"):format(key, shown(self.options[key]))
     end
-    parts[#parts + 1] = ("%s = %s"):format(key, tostring(value))
   end
   return ("nn.schedule.%s { %s }"):format(self.name, table.concat(parts, ", "))
 end
@@ -44,11 +63,16 @@ end
 local PER = { type = "string", choices = { "epoch", "step" }, default = "epoch",
   help = "whether it counts epochs or optimiser steps" }
 
--- A schedule of `value(options, k, base_lr, history, per)`, k counting from 0.
-local function make(name, given, spec, value)
+-- A schedule of `value(options, k, base_lr, history, per)`, k counting from 0; `momentum(options, k,
+-- history, per)` if it drives that, unless its option cycle_momentum is false.
+local function make(name, given, spec, value, momentum)
   spec.per = spec.per or PER
   local checked = options.check(given, spec, "nn.schedule." .. name)
-  return setmetatable({ name = name, per = checked.per, options = checked, value = value }, Schedule)
+  if checked.cycle_momentum == false then
+    momentum = nil
+  end
+  return setmetatable({ name = name, per = checked.per, options = checked, value = value,
+    momentum_value = momentum }, Schedule)
 end
 
 local function count(help)
@@ -69,12 +93,66 @@ local function total_of(o, history, per, name)
   return total
 end
 
---- The optimiser's learning rate throughout.
----@param given? { per: string? }
+cyclic.install(M, make, total_of)
+plateau.install(M, make)
+
+--- The optimiser's learning rate throughout; or `factor` times it for the first `total` epochs (PyTorch's
+--- ConstantLR).
+---@param given? { factor: number?, total: integer?, per: string? } factor 1; total: always
 ---@return Schedule
 function M.constant(given)
-  return make("constant", given, {}, function(_, _, base_lr)
-    return base_lr
+  local spec = {
+    factor = { type = "number", min = 0, default = 1, help = "share of the rate" },
+    total = { type = "integer", min = 1, help = "epochs it holds; default all" },
+  }
+  return make("constant", given, spec, function(o, k, base_lr)
+    return (o.total and k >= o.total) and base_lr or base_lr * o.factor
+  end)
+end
+
+--- A straight line from `start` to `stop` times the base rate over `total` epochs, then constant
+--- (PyTorch's LinearLR).
+---@param given? { total: integer?, start: number?, stop: number?, per: string? } total: the whole training;
+--- start 1/3; stop 1
+---@return Schedule
+function M.linear(given)
+  local spec = {
+    total = { type = "integer", min = 1, help = "epochs until `stop`; default all of fit's" },
+    start = { type = "number", min = 0, default = 1 / 3, help = "share it begins with" },
+    stop = { type = "number", min = 0, default = 1, help = "share it ends with" },
+  }
+  return make("linear", given, spec, function(o, k, base_lr, history, per)
+    local share = math.min(k / total_of(o, history, per, "linear"), 1)
+    return base_lr * (o.start + (o.stop - o.start) * share)
+  end)
+end
+
+--- The base rate times (1 - k / total)^power, down to 0 after `total` epochs (PyTorch's PolynomialLR).
+---@param given? { total: integer?, power: number?, per: string? } total: the whole training; power 1
+---@return Schedule
+function M.polynomial(given)
+  local spec = {
+    total = { type = "integer", min = 1, help = "epochs until 0; default all of fit's" },
+    power = { type = "number", above = 0, default = 1, help = "how it bends" },
+  }
+  return make("polynomial", given, spec, function(o, k, base_lr, history, per)
+    return base_lr * (1 - math.min(k / total_of(o, history, per, "polynomial"), 1)) ^ o.power
+  end)
+end
+
+--- Multiplied every epoch by what a function of the epoch (2, 3, ...) returns (PyTorch's
+--- MultiplicativeLR, whose function counts from 1 there). A plain function as a schedule is PyTorch's
+--- LambdaLR.
+---@param given { factor: fun(n: integer): number, per: string? }
+---@return Schedule
+function M.multiplicative(given)
+  local products = { [0] = 1 } -- of the first k factors; a function of k alone
+  local spec = { factor = { type = "callable", required = true, help = "gives the factor of an epoch" } }
+  return make("multiplicative", given, spec, function(o, k, base_lr)
+    for i = #products + 1, k do
+      products[i] = products[i - 1] * o.factor(i + 1)
+    end
+    return base_lr * products[k]
   end)
 end
 
@@ -149,6 +227,113 @@ function M.cosine(given)
   end)
 end
 
+--- Half cosines down to `min`, each cycle `factor` times as long as the one before (Loshchilov, Hutter 2017;
+--- PyTorch's CosineAnnealingWarmRestarts).
+---@param given { first: integer, factor: integer?, min: number?, per: string? } first: epochs of the first
+--- cycle; factor 1; min 0
+---@return Schedule
+function M.cosine_restarts(given)
+  local spec = {
+    first = count("epochs of the first cycle"),
+    factor = { type = "integer", min = 1, default = 1, help = "length of a cycle over that of the one before" },
+    min = { type = "number", min = 0, default = 0, help = "lowest learning rate" },
+  }
+  return make("cosine_restarts", given, spec, function(o, k, base_lr)
+    local length = o.first
+    if o.factor == 1 then
+      k = k % length
+    end
+    while k >= length do
+      k, length = k - length, length * o.factor
+    end
+    return o.min + (base_lr - o.min) * (1 + math.cos(math.pi * k / length)) / 2
+  end)
+end
+
+-- ---- of several ----
+
+-- The schedules in a list, all counting the same; sets spec.per to that.
+local function inner_schedules(given, spec, name)
+  local inner = {}
+  for i, value in ipairs(type(given) == "table" and given or {}) do
+    inner[i] = M.from(value)
+    if inner[i].per ~= inner[1].per then
+      options.fail("nn.schedule.%s: %s counts in %ss, but %s in %ss", name, inner[1].name, inner[1].per,
+        inner[i].name, inner[i].per)
+    end
+  end
+  if #inner < 2 then
+    options.fail("nn.schedule.%s: needs a list of schedules, two or more", name)
+  end
+  spec[1] = { type = "any" }
+  spec.per = { type = "string", choices = PER.choices, default = inner[1].per }
+  return inner
+end
+
+local function any_adaptive(inner)
+  for _, schedule in ipairs(inner) do
+    if schedule.adaptive then
+      return true
+    end
+  end
+end
+
+--- One schedule after the other, each from its beginning: the second after `at[1]` epochs, and so on
+--- (PyTorch's SequentialLR).
+---@param given table a list of schedules; at: integer[], after how many epochs the next one begins; per: that
+--- of the schedules
+---@return Schedule
+function M.sequence(given)
+  local spec = { at = { type = "table", required = true, help = "after how many epochs the next one begins" } }
+  local inner = inner_schedules(given, spec, "sequence")
+  function spec.at.check(list)
+    for i = 1, math.max(#list, #inner - 1) do
+      if math.type(list[i]) ~= "integer" or list[i] <= (list[i - 1] or 0) or #list ~= #inner - 1 then
+        return ("must be %d growing numbers of epochs for %d schedules"):format(#inner - 1, #inner)
+      end
+    end
+  end
+  local function current(o, k)
+    local i = 1
+    while o.at[i] and k >= o.at[i] do
+      i = i + 1
+    end
+    return inner[i], k - (o.at[i - 1] or 0) + 1
+  end
+  local schedule = make("sequence", given, spec, function(o, k, base_lr, history)
+    local one, n = current(o, k)
+    return one(n, base_lr, history)
+  end, function(o, k, history)
+    local one, n = current(o, k)
+    return one:momentum(n, history)
+  end)
+  schedule.adaptive = any_adaptive(inner)
+  return schedule
+end
+
+--- Several at once: their factors multiplied (PyTorch's ChainedScheduler).
+---@param given table a list of schedules
+---@return Schedule
+function M.chain(given)
+  local spec = {}
+  local inner = inner_schedules(given, spec, "chain")
+  local schedule = make("chain", given, spec, function(_, k, base_lr, history)
+    local lr = base_lr
+    for _, one in ipairs(inner) do
+      lr = base_lr == 0 and 0 or lr * (one(k + 1, base_lr, history) / base_lr)
+    end
+    return lr
+  end, function(_, k, history)
+    local momentum
+    for _, one in ipairs(inner) do
+      momentum = one:momentum(k + 1, history) or momentum
+    end
+    return momentum
+  end)
+  schedule.adaptive = any_adaptive(inner)
+  return schedule
+end
+
 --- A straight line from `start` times the base rate up to the whole of it over `total` epochs, then
 --- the schedule `next` from its beginning. (PyTorch's LinearLR and SequentialLR.)
 ---@param given { total: integer, start: number?, next: Schedule|function?, per: string? } start 1/3;
@@ -167,105 +352,13 @@ function M.warmup(given)
       return base_lr * (o.start + (1 - o.start) * k / o.total)
     end
     return inner and inner(k - o.total + 1, base_lr, history) or base_lr
+  end, function(o, k, history)
+    return inner and k >= o.total and inner:momentum(k - o.total + 1, history) or nil
   end)
   if inner and inner.per ~= schedule.per then
     options.fail("nn.schedule.warmup: counts in %ss, but %s in %ss", schedule.per, inner.name, inner.per)
   end
   schedule.adaptive = inner and inner.adaptive
-  return schedule
-end
-
--- ---- plateau ----
-
--- What a plateau has seen of a history: history -> { [options] = state }. Only speeds things up: the
--- state is a function of history.epochs.
-local seen = setmetatable({}, { __mode = "k" })
-
-local function plateau_state(o, history, base_lr)
-  local states = seen[history] or setmetatable({}, { __mode = "k" })
-  seen[history] = states
-  local state = states[o]
-  if not state or state.base_lr ~= base_lr or state.done > #history.epochs then
-    state = { base_lr = base_lr, lr = base_lr, done = 0, bad = 0, cooldown = 0 }
-    states[o] = state
-  end
-  return state
-end
-
-local function metric_of(o, row)
-  local name = o.metric or (row.val_loss and "val_loss" or "loss")
-  if type(row[name]) ~= "number" then
-    local known = {}
-    for _, key in ipairs(options.keys(row)) do
-      if type(row[key]) == "number" then
-        known[#known + 1] = key
-      end
-    end
-    local near = options.nearest(name, known)
-    options.fail("nn.schedule.plateau: epochs have no metric '%s'%s", name,
-      near and (" (did you mean '%s'?)"):format(near) or "; they have " .. table.concat(known, ", "))
-  end
-  return name, row[name]
-end
-
-local function is_better(o, name, value, best)
-  local mode = o.mode or require("nn.metrics").better(name)
-  if mode == "max" then
-    return value > best * (1 + (best < 0 and -o.threshold or o.threshold))
-  end
-  return value < best * (1 - (best < 0 and -o.threshold or o.threshold))
-end
-
--- One epoch, as PyTorch's ReduceLROnPlateau.step takes it.
-local function plateau_epoch(o, state, row)
-  local name, value = metric_of(o, row)
-  if state.best == nil and value == value or state.best and is_better(o, name, value, state.best) then
-    state.best, state.bad = value, 0
-  else
-    state.bad = state.bad + 1
-  end
-  if state.cooldown > 0 then
-    state.cooldown, state.bad = state.cooldown - 1, 0
-  end
-  if state.bad > o.patience then
-    state.lr = math.max(state.lr * o.factor, math.min(o.min, state.lr))
-    state.cooldown, state.bad = o.cooldown, 0
-  end
-end
-
---- Multiplied by `factor` whenever a metric has not become better for more than `patience` epochs
---- (PyTorch's ReduceLROnPlateau, threshold relative; for a negative metric, too, better means better:
---- PyTorch's threshold there points the wrong way).
----@param given? table metric: string (val_loss, or loss without validation); mode: "min" or "max" (the
---- metric's own); factor: number (0.1); patience: epochs (10); threshold: number (1e-4); cooldown:
---- epochs (0); min: number (0)
----@return Schedule
-function M.plateau(given)
-  local spec = {
-    metric = { type = "string", help = "the metric that should become better" },
-    mode = { type = "string", choices = { "min", "max" }, help = "which way is better" },
-    factor = { type = "number", above = 0, below = 1, default = 0.1, help = "factor of each reduction" },
-    patience = { type = "integer", min = 0, default = 10, help = "epochs to wait" },
-    threshold = { type = "number", min = 0, default = 1e-4, help = "smallest relative change that counts" },
-    cooldown = { type = "integer", min = 0, default = 0, help = "epochs after a reduction that do not count" },
-    min = { type = "number", min = 0, default = 0, help = "lowest learning rate" },
-    per = { type = "string", choices = { "epoch" }, default = "epoch" },
-  }
-  local schedule = make("plateau", given, spec, function(o, k, base_lr, history)
-    if k == 0 or not history then
-      return base_lr
-    end
-    local state = plateau_state(o, history, base_lr)
-    if state.done > k then
-      state = { base_lr = base_lr, lr = base_lr, done = 0, bad = 0, cooldown = 0 }
-    end
-    while state.done < k and history.epochs[state.done + 1] do
-      state.done = state.done + 1
-      plateau_epoch(o, state, history.epochs[state.done])
-    end
-    return state.lr
-  end)
-  schedule.adaptive = true
   return schedule
 end
 
@@ -287,7 +380,7 @@ function M.from(value)
     schedule.adaptive = true
     return schedule
   end
-  local names = { "constant", "cosine", "plateau" }
+  local names = { "constant", "cosine", "linear", "one_cycle", "plateau", "polynomial" }
   for _, name in ipairs(names) do
     if name == value then
       return M[name]()
@@ -306,11 +399,43 @@ end
 ---@return number[]
 function M.values(schedule, first, length, base_lr, history)
   local list = {}
-  local same = schedule.name == "constant" and schedule(first, base_lr, history)
+  local same = schedule.name == "constant" and not schedule.options.total and schedule(first, base_lr, history)
   for i = 1, length do
     list[i] = same or schedule(first + i - 1, base_lr, history)
   end
   return list
+end
+
+--- The momenta of `length` epochs (or steps) from `first` on, 0 where the optimiser's own counts.
+---@private
+---@param schedule Schedule
+---@param first integer from 1
+---@param length integer
+---@param history? table
+---@return number[]? momenta nil when the schedule drives none
+function M.momenta(schedule, first, length, history)
+  if not schedule.momentum_value then
+    return nil
+  end
+  local list, any = {}, false
+  for i = 1, length do
+    list[i] = schedule:momentum(first + i - 1, history) or 0
+    any = any or list[i] > 0
+  end
+  return any and list or nil
+end
+
+--- Refuse a schedule that drives momentum for an optimiser that has none.
+---@private
+---@param schedule Schedule
+---@param optimizer Optimizer
+---@param history? table
+function M.check_momentum(schedule, optimizer, history)
+  local drives = (optimizer.momentum or 0) == 0 and M.momenta(schedule, 1, 2, history)
+  if drives then
+    options.fail("nn.schedule.%s drives the momentum, but nn.%s %s; set cycle_momentum = false", schedule.name,
+      optimizer.title, optimizer.momentum and "has momentum 0" or "has none")
+  end
 end
 
 return M

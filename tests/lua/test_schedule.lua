@@ -1,7 +1,7 @@
 local testing = require "testing"
 local schedule = require "nn.schedule"
 
-local EPOCHS, BASE = 30, 0.5
+local EPOCHS, BASE = 50, 0.5
 local tests = {}
 
 local function golden()
@@ -35,13 +35,37 @@ tests["schedules give the learning rates of PyTorch"] = function()
     plateau = schedule.plateau { mode = "min", metric = "m", factor = 0.5, patience = 2,
       threshold = 0.01, cooldown = 1, min = 0.05 },
     plateau_max = schedule.plateau { mode = "max", metric = "m", factor = 0.3, patience = 1 },
+    constant = schedule.constant { factor = 0.3, total = 7 },
+    linear = schedule.linear { start = 0.2, stop = 0.7, total = 20 },
+    polynomial = schedule.polynomial { total = 35, power = 1.7 },
+    multiplicative = schedule.multiplicative { factor = function(n) return 0.9 + 0.1 * math.cos(n - 1) end },
+    restarts = schedule.cosine_restarts { first = 6, factor = 2, min = 0.01 },
+    restarts_even = schedule.cosine_restarts { first = 9 },
+    sequence = schedule.sequence { schedule.linear { start = 0.1, total = 5 }, schedule.exponential { gamma = 0.9 },
+      schedule.step { every = 4, gamma = 0.5 }, at = { 5, 20 } },
+    chain = schedule.chain { schedule.constant { factor = 0.1, total = 4 }, schedule.exponential { gamma = 0.95 } },
+    one_cycle = schedule.one_cycle { max_lr = 0.8, total = EPOCHS },
+    one_cycle_linear = schedule.one_cycle { total = EPOCHS, pct_start = 0.25, anneal_strategy = "linear",
+      base_momentum = 0.6, max_momentum = 0.9, div_factor = 10, final_div_factor = 100, three_phase = true },
+    cyclic = schedule.cyclic { max_lr = 2, step_size_up = 7 },
+    cyclic_halved = schedule.cyclic { max_lr = 2, step_size_up = 5, step_size_down = 3, mode = "triangular2",
+      base_momentum = 0.5, max_momentum = 0.7 },
+    cyclic_decayed = schedule.cyclic { max_lr = 3, step_size_up = 6, mode = "exp_range", gamma = 0.97,
+      cycle_momentum = false },
   }
   local history = history_of("m")
-  for name, rates in pairs(golden()) do
-    testing.near(schedule.values(mine[name], 1, EPOCHS, BASE, history), rates, 1e-12, name)
-    mine[name] = nil
+  local lines = golden()
+  for name, one in pairs(mine) do
+    testing.near(schedule.values(one, 1, EPOCHS, BASE, history), lines[name], 1e-12, name)
+    local momenta, expected = schedule.momenta(one, 1, EPOCHS, history), lines[name .. "_momentum"]
+    testing.ok((momenta ~= nil) == (expected ~= nil), name)
+    if momenta then
+      testing.near(momenta, expected, 1e-12, name)
+    end
+    lines[name], lines[name .. "_momentum"] = nil, nil
   end
-  testing.equal(next(mine), nil, "no golden values")
+  mine = lines
+  testing.equal(next(mine), nil, "golden values without a schedule")
 end
 
 tests["a warm-up is followed by the other schedule from its beginning"] = function()
@@ -50,6 +74,36 @@ tests["a warm-up is followed by the other schedule from its beginning"] = functi
   testing.near(schedule.values(both, 1, 5, 1), { 0.5, 0.75, 1, 0.5, 0.25 })
   local plain = schedule.warmup { total = 2, next = function(n, lr) return lr * n end }
   testing.near(schedule.values(plain, 3, 3, 0.1), { 0.1, 0.2, 0.3 })
+end
+
+tests["schedules answer the same in any order"] = function()
+  for _, one in ipairs { schedule.cosine_restarts { first = 3, factor = 2 }, schedule.one_cycle { total = 20 },
+    schedule.multiplicative { factor = function(n) return 1 / n end } } do
+    local forwards = schedule.values(one, 1, 20, 1)
+    for n = 20, 1, -1 do
+      testing.equal(one(n, 1), forwards[n])
+    end
+  end
+end
+
+tests["one cycle stays at its end, and takes its length from the training"] = function()
+  local cycle = schedule.one_cycle { total = 10 }
+  testing.near(cycle(25, 1), 1 / 25 / 1e4)
+  testing.near(cycle:momentum(25), 0.95)
+  local history = { epochs = {}, planned_epochs = 4, planned_steps = 10 }
+  testing.equal(schedule.one_cycle()(7, 1, history), cycle(7, 1))
+  testing.equal(cycle.per, "step")
+end
+
+tests["a warm-up or a sequence hands on the momentum of what follows"] = function()
+  local cycle = schedule.one_cycle { total = 10 }
+  local both = schedule.warmup { total = 3, next = cycle }
+  testing.equal(both:momentum(2), nil)
+  testing.equal(both:momentum(5), cycle:momentum(2))
+  testing.equal(schedule.momenta(both, 3, 2), { 0, cycle:momentum(1) })
+  local list = schedule.sequence { schedule.constant { per = "step" }, cycle, at = { 4 } }
+  testing.equal(list:momentum(5), cycle:momentum(1))
+  testing.equal(list.per, "step")
 end
 
 tests["the cosine stays at its minimum after the end"] = function()
@@ -110,6 +164,12 @@ tests["mistakes are reported with the nearest name"] = function()
   testing.raises("did you mean 'gamma'", function() schedule.step { every = 3, gama = 0.5 } end)
   testing.raises("'every' is missing", function() schedule.step {} end)
   testing.raises("entry 2 is 1.5", function() schedule.milestones { at = { 1, 1.5 } } end)
+  testing.raises("needs a list of schedules, two or more", function() schedule.chain { schedule.cosine() } end)
+  testing.raises("must be 1 growing numbers of epochs for 2 schedules", function()
+    schedule.sequence { schedule.cosine(), schedule.constant(), at = { 3, 2 } }
+  end)
+  testing.raises("'at' is missing", function() schedule.sequence { schedule.cosine(), schedule.constant() } end)
+  testing.raises("is less than the optimizer's lr", function() schedule.cyclic { max_lr = 0.1 } (1, 0.5) end)
   testing.raises("in epochs, but step in steps", function()
     schedule.warmup { total = 2, per = "epoch", next = schedule.step { every = 1, per = "step" } }
   end)
