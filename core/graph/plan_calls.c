@@ -223,15 +223,21 @@ static void add_kernel(Plan *plan, Ref ref) {
   value->call = plan->call_count++;
 }
 
-/* An output that is some other value's memory, that already has a destination, or that must not be
- * written before all has run, is copied at the end. */
+/* Does the call that makes the value write whole vectors, beyond its end? */
+static bool overwrites(const Plan *plan, const Value *root) {
+  return plan->calls[root->call].kind == CALL_PROGRAM &&
+         shape_count(&root->node->shape) % EW_VECTOR != 0;
+}
+
+/* An output that is some other value's memory, that already has a destination, whose destination
+ * must not be written before all has run, or not behind its end, is copied at the end. */
 static void add_outputs(Plan *plan) {
   for (int i = 0; i < plan->output_count; i++) {
     PlanOutput *output = &plan->outputs[i];
     Value *root = &plan->values[plan->values[output->ref].root];
     root->whole = root->batched;
     if (!output->dest) continue;
-    if (value_computed(root) && !root->dest && !output->late) {
+    if (value_computed(root) && !root->dest && !output->late && !overwrites(plan, root)) {
       root->dest = output->dest;
       continue;
     }

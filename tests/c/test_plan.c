@@ -219,13 +219,43 @@ static void outputs_go_where_they_are_asked(void **state) {
     float *dest = block ? blocked : rows;
     PlanOptions options = {.isa = isa_best(), .block_rows = block};
     Plan *plan;
-    check(plan_new(&plan, net.graph, &(PlanOutput){net.logits, dest}, 1, &options, &err), &err);
+    check(plan_new(&plan, net.graph, &(PlanOutput){.ref = net.logits, .dest = dest}, 1, &options,
+                   &err),
+          &err);
     plan_bind(plan, net.input, net.x.data);
     plan_run(plan, &(OpRun){0});
     assert_ptr_equal(plan_output(plan, 0), dest);
     plan_free(plan);
   }
   for (int i = 0; i < ROWS * OUT; i++) assert_true(fabsf(rows[i] - blocked[i]) < 1e-5F);
+  net_free(&net);
+}
+
+/* An optimiser takes the norm of all gradients in one pass over their vector, the gaps included. */
+static void nothing_is_written_behind_an_output(void **state) {
+  (void)state;
+  Err err;
+  Net net;
+  float dest[16], infinities[TENSOR_PAD / sizeof(float) + HIDDEN];
+  net_make(&net, DTYPE_F32, OP_relu, false);
+  for (size_t i = 0; i < sizeof infinities / sizeof *infinities; i++) infinities[i] = INFINITY;
+  Shape shape = {.ndim = 1, .dims = {HIDDEN}};
+  Ref input;
+  check(graph_input(net.graph, &input, DTYPE_F32, &shape, false, "x", &err), &err);
+  Ref product = op2(&net, OP_mul, input, net.ref[1], false);
+  for (unsigned off = 0; off <= PLAN_NO_FUSION; off += PLAN_NO_FUSION) {
+    PlanOptions options = {.isa = isa_best(), .off = off};
+    Plan *plan;
+    memset(dest, 0, sizeof dest);
+    check(
+        plan_new(&plan, net.graph, &(PlanOutput){.ref = product, .dest = dest}, 1, &options, &err),
+        &err);
+    plan_bind(plan, input, infinities);
+    plan_run(plan, &(OpRun){0});
+    assert_true(isinf(dest[HIDDEN - 1]));
+    for (int i = HIDDEN; i < 16; i++) assert_true(dest[i] == 0);
+    plan_free(plan);
+  }
   net_free(&net);
 }
 
@@ -272,6 +302,7 @@ int main(void) {
       cmocka_unit_test(threads_agree_with_one_thread),
       cmocka_unit_test(gradients_agree_with_differences),
       cmocka_unit_test(outputs_go_where_they_are_asked),
+      cmocka_unit_test(nothing_is_written_behind_an_output),
       cmocka_unit_test(the_first_nonfinite_value_is_found),
       cmocka_unit_test(wrong_shapes_are_refused_with_both_named),
   };
