@@ -148,7 +148,10 @@ local function attend(self, query, key, value, given)
   if self.o.bias then
     y = y + self:param("out_proj.bias", { size }, "zeros", { decay = false })
   end
-  return y, o.need_weights and weights_of(self, q, k, size, o) or nil
+  if o.need_weights then
+    return y, weights_of(self, q, k, size, o)
+  end
+  return y
 end
 
 local MultiheadAttention = layers.layer("MultiheadAttention", {
@@ -192,9 +195,22 @@ local function part(self, key, make)
   return self.parts[key]
 end
 
+local LayerNorm = layers.layer("LayerNorm", {
+  init = function(self, o)
+    self.eps = o.eps
+  end,
+  forward = function(self, x)
+    local size = x:shape()[3]
+    local centred = x - op.mean(x, { axes = { 3 }, keepdims = true })
+    local variance = op.mean(op.square(centred), { axes = { 3 }, keepdims = true })
+    return centred / op.sqrt(variance + self.eps) * self:param("weight", { size }, "ones", { decay = false })
+      + self:param("bias", { size }, "zeros", { decay = false })
+  end,
+})
+
 local function norm(self, number, x)
   return part(self, "norm" .. number, function()
-    return layers.constructors.LayerNorm { eps = self.o.layer_norm_eps }
+    return (layers.constructors.LayerNorm or LayerNorm) { eps = self.o.layer_norm_eps }
   end)(x)
 end
 

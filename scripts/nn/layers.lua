@@ -141,7 +141,7 @@ function Layer:param(name, shape, initializer, given)
     spec.fan_in, spec.fan_out = spec.fan_in * shape[i], spec.fan_out * shape[i]
   end
   spec.decay = not given or given.decay ~= false
-  return param_value(current, self, spec, initializer)
+  return (param_value(current, self, spec, initializer))
 end
 
 --- In a custom layer's forward: state that is not trained, such as a running mean. It is saved with the
