@@ -9,6 +9,7 @@
 #include "proc/crew.h"
 #include "proc/frame.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -363,6 +364,30 @@ static void make_type(lua_State *L, const char *name, const luaL_Reg *methods) {
   lua_pop(L, 1);
 }
 
+/* folder() -> the current folder; nil and a message when it is gone */
+static int proc_folder(lua_State *L) {
+  char path[4096];
+  if (getcwd(path, sizeof path) == NULL) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "the current folder cannot be found: %s", strerror(errno));
+    return 2;
+  }
+  lua_pushstring(L, path);
+  return 1;
+}
+
+/* enter(path) -> true: make it the current folder; nil and a message when it cannot be */
+static int proc_enter(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  if (chdir(path) != 0) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "cannot enter folder '%s': %s", path, strerror(errno));
+    return 2;
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 int luaopen_core_proc(lua_State *L);
 int luaopen_core_proc(lua_State *L) {
   static const luaL_Reg crew_methods[] = {
@@ -371,11 +396,19 @@ int luaopen_core_proc(lua_State *L) {
       {"__gc", crew_close_lua},  {"__close", crew_close_lua}, {NULL, NULL}};
   static const luaL_Reg channel_methods[] = {
       {"receive", channel_receive}, {"send", channel_send}, {"exit", channel_exit}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"start", proc_start},     {"now", proc_now},   {"wall", proc_wall},
-      {"cores", proc_cores},     {"pid", proc_pid},   {"hostname", proc_hostname},
-      {"columns", proc_columns}, {"list", proc_list}, {"encode", proc_encode},
-      {"decode", proc_decode},   {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", proc_start},
+                                       {"now", proc_now},
+                                       {"wall", proc_wall},
+                                       {"cores", proc_cores},
+                                       {"pid", proc_pid},
+                                       {"hostname", proc_hostname},
+                                       {"columns", proc_columns},
+                                       {"list", proc_list},
+                                       {"encode", proc_encode},
+                                       {"decode", proc_decode},
+                                       {"folder", proc_folder},
+                                       {"enter", proc_enter},
+                                       {NULL, NULL}};
   make_type(L, CREW_TYPE, crew_methods);
   make_type(L, CHANNEL_TYPE, channel_methods);
   luaL_newlib(L, functions);

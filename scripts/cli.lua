@@ -117,6 +117,31 @@ local COMMANDS = {
     end,
   },
   {
+    name = "rerun", takes = "[FILE] TRIAL [STUDY] [--verify]", most = 3, flags = { verify = true },
+    help = "run a recorded trial again from what the store holds; --verify compares every epoch and the weights",
+    run = function(words, given)
+      local file, message = take_store(words)
+      local number = math.tointeger(tonumber(words[1]))
+      if not file then
+        return nil, message
+      elseif not number then
+        return nil, "give the number of a trial"
+      end
+      return require("search.rerun").rerun(file, number, { study = words[2], verify = given.verify })
+    end,
+  },
+  {
+    name = "resume", takes = "[FILE] [STUDY]", most = 2,
+    help = "continue a study with the command and in the folder it was started with",
+    run = function(words)
+      local file, message = take_store(words)
+      if not file then
+        return nil, message
+      end
+      return require("search.resume").resume(file, words[1])
+    end,
+  },
+  {
     name = "merge", takes = "INTO FROM...", most = 99,
     help = "add the studies of other run stores to one",
     run = function(words)
@@ -177,7 +202,7 @@ local function complain(format, ...)
   io.stderr:write("nnrun: ", format:format(...), "\n")
 end
 
--- Words and --options of a command line; nil and a message for an option it does not have.
+-- Words, --options VALUE and --flags of a command line; nil and a message for an option it does not have.
 local function parse(command, arguments)
   local words, given, i = {}, {}, 1
   while i <= #arguments do
@@ -185,6 +210,8 @@ local function parse(command, arguments)
     local name, value = word:match("^%-%-([%w-]+)=?(.*)$")
     if word == "-h" or name == "help" then
       given.help = true
+    elseif name and command.flags and command.flags[name] then
+      given[name] = true
     elseif name and command.values and command.values[name] then
       if not word:find("=", 1, true) then
         i = i + 1
@@ -195,7 +222,7 @@ local function parse(command, arguments)
       end
       given[name] = value
     elseif word:find("^%-.") then
-      local known = options.keys(command.values or {})
+      local known = options.keys(command.values or command.flags or {})
       known[#known + 1] = "help"
       local near = options.nearest(name or word, known)
       return nil, ("unknown option '%s'%s"):format(word, near and (" (did you mean '--%s'?)"):format(near) or "")

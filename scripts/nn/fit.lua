@@ -443,8 +443,12 @@ function Run:epoch()
 end
 
 function Run:finish()
+  local trial = self.options.trial
   if self.keep_best and self.best_flat then
     self.model.book.flat:copy(self.best_flat)
+  end
+  if trial then
+    trial.weights = self.model.book.flat:hash() -- what running the trial again must come to
   end
   return self.history
 end

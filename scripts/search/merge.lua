@@ -10,7 +10,7 @@ local TRIAL = { "number", "config", "repeat", "config_hash", "params", "seed", "
   "best_epoch", "started", "seconds", "session", "worker", "attempt", "reason", "message", "line", "signal",
   "rss_kb", "parent", "weights" }
 local SESSION = { "started", "ended", "outcome", "pid", "host", "workers", "threads", "nnrun", "lua", "kernel", "isa",
-  "arguments", "git", "git_diff" }
+  "arguments", "git", "git_diff", "folder" }
 local STUDY = { "fingerprint", "script", "objective", "space", "sampler", "settings", "seed", "seeds", "trials",
   "threads", "created", "pruner" }
 

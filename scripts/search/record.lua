@@ -185,7 +185,7 @@ function M.open(plan)
   local engine, repository = plan.engine, M.repository(plan.script)
   self.session = check(opened:run("session_add", self.id, proc.wall(), proc.pid(), proc.hostname(),
     plan.workers, plan.threads, engine.version, _VERSION, engine.kernel, engine.isa,
-    plan.arguments, repository.commit, repository.diff))
+    plan.arguments, repository.commit, repository.diff, proc.folder()))
   check(opened:commit())
   return self
 end
@@ -244,7 +244,7 @@ end
 function Record:finish(trial, result)
   self:write("trial_finish", result.state, result.epochs, result.last, result.best,
     result.best_epoch, result.seconds, result.reason, result.message, result.line, result.signal,
-    result.rss_kb, trial.id)
+    result.rss_kb, result.weights, trial.id)
   if result.output and result.output ~= "" then
     self:write("output_set", trial.id, result.output:sub(-LONGEST_OUTPUT))
   end

@@ -188,7 +188,8 @@ local function make_plan(asked, words)
   return {
     name = asked.name, objective = asked.objective, goal = objectives.parse(asked.objective),
     select = asked.select, space_text = json.encode(space:describe()), sampler = sampler,
-    pruner = pruner, lag = asked.lag, names = names, label = label, seed = asked.seed, seeds = asked.seeds, trials = asked.trials,
+    pruner = pruner, lag = asked.lag, names = names, label = label, seed = asked.seed, seeds = asked.seeds,
+    trials = asked.trials,
     threads = asked.threads, timeout = asked.timeout, quiet = asked.quiet, retry = asked.retry,
     fresh = asked.fresh, resume = asked.resume, run = asked.run, files = files, script = script,
     data = data_of(asked.data), engine = engine_facts(),
@@ -339,6 +340,9 @@ function M.sweep(given)
   end
   local asked, words = read_options(given)
   local plan = make_plan(asked, words)
+  if M.instead then -- rerun: one trial only
+    return M.instead(plan)
+  end
   collectgarbage() -- workers share what is left
   local role, link = proc.start()
   if not role then

@@ -114,7 +114,7 @@ local function conclude(trial, objective, result)
     end
     done.last, done.best, done.best_epoch = objective:value_of(trial.rows)
   end
-  done.epochs = #trial.rows
+  done.epochs, done.weights = #trial.rows, trial.weights
   if trial.pruned and done.last then
     done.state, done.reason, done.message = "pruned", "pruned", trial.pruned
   elseif trial.lost or (type(result) == "table" and result.status == "diverged") then
@@ -158,40 +158,52 @@ local function watch_exit(channel, current)
   end
 end
 
+--- Run one trial: call `run`, and make of what it returns or raises the message that ends a trial.
+---@param spec {run: function, objective: table, threads: integer}
+---@param job table number, config, repeat, params, seed, rule
+---@param channel table with send(message), for rows of metrics
+---@param current? table gets the trial as `trial`
+---@return table done as sent to the coordinator
+---@return boolean clean false when `run` raised
+function M.perform(spec, job, channel, current)
+  local trial = setmetatable({
+    number = job.number, config = job.config, ["repeat"] = job["repeat"], params = job.params,
+    seed = job.seed, threads = spec.threads, channel = channel, rows = {}, sent = 0,
+    sent_at = proc.now(), rule = job.rule, curve = {}, metric = spec.objective.metric,
+  }, Trial)
+  if current then
+    current.trial = trial
+  end
+  math.randomseed(job.seed) -- the same for every configuration: they are compared in pairs
+  local fine, result = xpcall(spec.run, on_error, trial)
+  if fine then
+    fine, result = xpcall(conclude, on_error, trial, spec.objective, result)
+  end
+  trial:send()
+  if fine then
+    return result, true
+  end
+  if type(result) ~= "table" then -- no memory for the handler
+    result = { message = tostring(result) }
+  end
+  return { kind = "done", state = "failed", reason = "error", message = result.message, line = result.line,
+    detail = result.frames, epochs = #trial.rows }, false
+end
+
 --- Serve trials until there are no more. Does not return.
 ---@param channel userdata from core.proc.start
----@param spec {run: function, objective: table, threads: integer, gradcheck: any, prepare: function?}
+---@param spec {run: function, objective: table, threads: integer, prepare: function?}
 function M.serve(channel, spec)
-  local current, checked = {}, {}
+  local current = {}
   watch_exit(channel, current)
   while true do
     local job = channel:receive()
     if job == nil then
       channel:exit(0)
     end
-    local trial = setmetatable({
-      number = job.number, config = job.config, ["repeat"] = job["repeat"], params = job.params,
-      seed = job.seed, threads = spec.threads, channel = channel, rows = {}, sent = 0,
-      sent_at = proc.now(), rule = job.rule, curve = {}, metric = spec.objective.metric,
-      gradcheck = spec.gradcheck, checked = checked,
-    }, Trial)
-    current.trial = trial
-    math.randomseed(job.seed) -- the same for every configuration: they are compared in pairs
-    local fine, result = xpcall(spec.run, on_error, trial)
-    if fine then
-      fine, result = xpcall(conclude, on_error, trial, spec.objective, result)
-    end
-    trial:send()
-    if fine then
-      channel:send(result)
-    else
-      if type(result) ~= "table" then -- no memory for the handler
-        result = { message = tostring(result) }
-      end
-      channel:send {
-        kind = "done", state = "failed", reason = "error", message = result.message,
-        line = result.line, detail = result.frames, epochs = #trial.rows,
-      }
+    local done, clean = M.perform(spec, job, channel, current)
+    channel:send(done)
+    if not clean then
       channel:exit(0)
     end
   end

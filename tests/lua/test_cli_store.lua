@@ -90,6 +90,39 @@ return testing.run {
     testing.matches(studies, "%- +return { score = trial.params.size %* 2 }")
     testing.matches(studies, "%+ +return { score = trial.params.size %* 7 }")
   end,
+  ["rerun --verify finds a trial the same to the bit, and the first epoch that is not"] = function()
+    local trained = testing.write(folder .. "/trained.lua", [[
+local search, nn, tensor = require "search", require "nn", require "tensor"
+local x, y = tensor.ones { 40, 3 }, tensor.ones { 40, 1 }
+return search.sweep { name = "trained", objective = "min loss", table = false, space = { size = { 2, 3 } },
+  run = function(trial)
+    return nn.Sequential { nn.Linear(trial.params.size, "tanh"), nn.Linear(1) }:fit({ x = x, y = y },
+      { epochs = 4, batch_size = 8, trial = trial })
+  end }
+]])
+    testing.sh(("cd %s && {nnrun} %s --quiet --store trained.db"):format(folder, trained))
+    testing.sh(("rm %s"):format(trained)) -- the store holds the script
+    local out, err, status = nnrun "rerun trained.db 2 --verify"
+    testing.contains(out, "verified: 4 epochs and the final weights the same to the bit", err)
+    testing.equal(status, 0)
+    local opened = assert(require("core.store").open(folder .. "/trained.db", "write"))
+    local trial = opened:rows("trial_get", 1, 2)[1]
+    local metric
+    for _, row in ipairs(opened:rows("metric_of_trial", trial.id)) do
+      metric = row.epoch == 3 and row.value > 0 and row.value ~= 0.001 and metric == nil and row or metric
+    end
+    opened:run("metric_add", trial.id, 3, metric.name, metric.value * (1 + 1e-15))
+    opened:close()
+    local changed, _, code = nnrun "rerun trained.db 2 --verify"
+    testing.matches(changed, "differs from what is recorded: epoch 3: ")
+    testing.equal(code, 1)
+  end,
+  ["resume gives the command again, from any folder"] = function()
+    testing.sh(("cd %s && TOO_BIG=1 {nnrun} %s --store again.db --quiet"):format(folder, script))
+    local out, err, status = testing.sh(("cd / && {nnrun} resume %s/again.db"):format(folder))
+    testing.equal(status, 3, err) -- done already; two trials had failed
+    testing.contains(out, "2 failed")
+  end,
   ["merge copies studies whole, and adds only what is missing"] = function()
     nnrun "list small.db"
     testing.contains(nnrun "merge all.db small.db", "6 trials added")

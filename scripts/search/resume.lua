@@ -1,0 +1,64 @@
+--- Continuing a study: its command again, in its folder.
+local proc = require "core.proc"
+local store = require "core.store"
+
+local M = {}
+
+local function absolute(path)
+  return path:sub(1, 1) == "/" and path or (proc.folder() or ".") .. "/" .. path
+end
+
+--- Run the script of a study as it was started last. Its sweep finds what is done in the store.
+---@param file string the store
+---@param name? string of the study, or "name@version"; default the newest
+---@return string? text nil when it cannot be run
+---@return string? message
+function M.resume(file, name)
+  local opened, message = store.open(file, "read")
+  if not opened then
+    return nil, message
+  end
+  local study, session
+  for _, row in ipairs(assert(opened:rows("study_list"))) do
+    if not name or row.name == name or ("%s@%d"):format(row.name, row.version) == name then
+      study = row
+    end
+  end
+  for _, row in ipairs(study and assert(opened:rows("session_list", study.id)) or {}) do
+    session = row
+  end
+  opened:close()
+  if not session then
+    return nil, ("run store '%s' has no study%s"):format(file, name and (" '%s'"):format(name) or "")
+  end
+  local path = absolute(file)
+  local entered
+  entered, message = proc.enter(session.folder or ".")
+  if not entered then
+    return nil, message
+  end
+  local chunk
+  chunk, message = loadfile(study.script, "t")
+  if not chunk then
+    return nil, message
+  end
+  local words = { [0] = study.script, [-1] = "nnrun" }
+  local skip
+  for word in (session.arguments or ""):gmatch("%S+") do
+    local old = word == "--store" or word:find("^%-%-store=") or word == "--fresh"
+    if not old and not skip then
+      words[#words + 1] = word
+    end
+    skip = word == "--store"
+  end
+  words[#words + 1] = "--store=" .. path
+  _G.arg = words
+  local result = chunk(table.unpack(words))
+  local status = type(result) == "table" and math.tointeger(result.exit_status) or 0
+  if status ~= 0 then
+    os.exit(status, true)
+  end
+  return ""
+end
+
+return M
