@@ -107,9 +107,12 @@ return search.sweep { name = "trained", objective = "min loss", table = false, s
     testing.equal(status, 0)
     local opened = assert(require("core.store").open(folder .. "/trained.db", "write"))
     local trial = opened:rows("trial_get", 1, 2)[1]
-    local metric
+    local loss, metric
+    for _, row in ipairs(opened:rows("name_list")) do
+      loss = row.name == "loss" and row.id or loss
+    end
     for _, row in ipairs(opened:rows("metric_of_trial", trial.id)) do
-      metric = row.epoch == 3 and row.value > 0 and row.value ~= 0.001 and metric == nil and row or metric
+      metric = row.epoch == 3 and row.name == loss and row or metric
     end
     opened:run("metric_add", trial.id, 3, metric.name, metric.value * (1 + 1e-15))
     opened:close()
