@@ -7,11 +7,6 @@
  * depend on the tile it is in. */
 #include "op/kernel/conv_tile.h"
 
-typedef struct Run {
-  const real *source, *weights; /* the source of the row's first pixel; one line of a block each */
-  int64_t length;
-} Run;
-
 typedef struct Gather {
   const OpCall *call;
   ConvShape shape;
@@ -26,126 +21,20 @@ typedef struct Gather {
   int64_t first_row; /* of the source, in `source` */
 } Gather;
 
-/* ---- tiles ---- */
-
-typedef struct TileJob {
-  const Run *runs;
-  int64_t count;
-  int64_t skip, step; /* elements to the first pixel of the tile, and from pixel to pixel */
-  real *out;          /* (rows, vectors * VL) */
-} TileJob;
-
-INLINE void tile_sum(const TileJob *job, const int rows, const int vectors) {
-  Vec sums[CONV_TILE_ONE][2];
-  const int64_t step = job->step * (int64_t)sizeof(real);
-  UNROLL for (int r = 0; r < rows; r++) {
-    UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (Vec){0};
-  }
-  for (int64_t i = 0; i < job->count; i++) {
-    const char *a = (const char *)(job->runs[i].source + job->skip);
-    const real *w = job->runs[i].weights;
-    for (int64_t l = job->runs[i].length; l > 0; l--) {
-      Vec line[2];
-      UNROLL for (int v = 0; v < vectors; v++) line[v] = vec_load(w + v * VL);
-      UNROLL for (int r = 0; r < rows; r++) {
-        const real element = *(const real *)(a + r * step);
-        UNROLL for (int v = 0; v < vectors; v++) sums[r][v] += element * line[v];
-      }
-      a += sizeof(real);
-      w += vectors * VL;
-    }
-  }
-  UNROLL for (int r = 0; r < rows; r++) {
-    UNROLL for (int v = 0; v < vectors; v++)
-        vec_store(job->out + (r * vectors + v) * VL, sums[r][v]);
-  }
-}
-
-/* Depthwise: a vector of channels at a time, each with its own weight. Runs are single pixels. */
-INLINE void tile_lanes(const TileJob *job, const int rows, const int vectors) {
-  Vec sums[CONV_TILE_ONE][2];
-  UNROLL for (int r = 0; r < rows; r++) {
-    UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (Vec){0};
-  }
-  for (int64_t i = 0; i < job->count; i++) {
-    const real *a = job->runs[i].source + job->skip, *w = job->runs[i].weights;
-    UNROLL for (int r = 0; r < rows; r++) {
-      UNROLL for (int v = 0; v < vectors; v++) sums[r][v] +=
-          vec_load(a + r * job->step + v * VL) * vec_load(w + v * VL);
-    }
-  }
-  UNROLL for (int r = 0; r < rows; r++) {
-    UNROLL for (int v = 0; v < vectors; v++)
-        vec_store(job->out + (r * vectors + v) * VL, sums[r][v]);
-  }
-}
-
-typedef void (*TileKernel)(const TileJob *job);
-#define TILE(rows, vectors)                                                                        \
-  static void sum_##rows##_##vectors(const TileJob *job) { tile_sum(job, rows, vectors); }
-#define TILES_OF_TWO(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)
-#define TILES(X)                                                                                   \
-  X(1, 1)                                                                                          \
-  X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1)       \
-      X(13, 1) X(14, 1) TILES_OF_TWO(X)
-TILES(TILE)
-#define LANE_TILE(rows, vectors)                                                                   \
-  static void lanes_##rows##_##vectors(const TileJob *job) { tile_lanes(job, rows, vectors); }
-LANE_TILE(1, 1)
-LANE_TILE(1, 2)
-LANE_TILE(4, 1)
-LANE_TILE(4, 2)
-
-static const TileKernel tiles[2][CONV_TILE_ONE + 1] = {
-#define ENTRY(rows, vectors) [vectors - 1][rows] = sum_##rows##_##vectors,
-    TILES(ENTRY)};
+/* ---- a row ---- */
 
 /* A row of `count` pixels of one block into `strip` (count, vectors * VL). */
 static void gather_row(const Gather *job, int64_t runs, int64_t count, int64_t step, int vectors) {
-  TileJob tile = {.runs = job->runs, .count = runs, .step = step, .out = job->strip};
-  if (job->depthwise) {
-    static const TileKernel lanes[2][2] = {{lanes_1_1, lanes_4_1}, {lanes_1_2, lanes_4_2}};
-    for (int64_t at = 0; at < count;) {
-      int64_t rows = count - at >= 4 ? 4 : 1;
-      lanes[vectors - 1][rows == 4](&tile);
-      tile.skip += rows * step;
-      tile.out += rows * vectors * VL;
-      at += rows;
-    }
-    return;
-  }
-  int64_t pieces = pieces_of(count, vectors == 1 ? CONV_TILE_ONE : CONV_TILE_TWO);
+  GatherTile tile = {.runs = job->runs, .count = runs, .step = step, .out = job->strip};
+  const GatherKernel *tiles = K(conv_gather_tiles)[vectors - 1];
+  if (job->depthwise) tiles = K(conv_gather_lanes)[vectors - 1];
+  int64_t pieces = pieces_of(count, job->depthwise ? CONV_LANE_ROWS : tile_most(vectors));
   for (int64_t i = 0, at = 0; i < pieces; i++) {
     int64_t rows = count * (i + 1) / pieces - at;
-    tiles[vectors - 1][rows](&tile);
+    tiles[rows - 1](&tile);
     tile.skip += rows * step;
     tile.out += rows * vectors * VL;
     at += rows;
-  }
-}
-
-/* ---- results ---- */
-
-/* out[channel][i * step] = strip[i][channel] + bias[channel] for one row; channels `plane` apart.
- */
-static void scatter_row(real *out, int64_t plane, int64_t step, const real *strip, int64_t width,
-                        int64_t count, int64_t channels, const real *bias) {
-  int64_t whole = step == 1 ? count / VL * VL : 0;
-  for (int64_t c = 0; c < channels; c += VL) {
-    int64_t lanes = channels - c < VL ? channels - c : VL;
-    for (int64_t i = 0; i < whole; i += VL) {
-      Vec x[VL];
-      UNROLL for (int k = 0; k < VL; k++) x[k] = vec_load(strip + (i + k) * width + c);
-      transpose_square(x);
-      UNROLL for (int k = 0; k < VL; k++) {
-        if (k < lanes) vec_store(out + (c + k) * plane + i, x[k] + (bias ? bias[c + k] : 0));
-      }
-    }
-    for (int64_t k = 0; k < lanes; k++) {
-      real add = bias ? bias[c + k] : 0;
-      for (int64_t i = whole; i < count; i++)
-        out[(c + k) * plane + i * step] = strip[i * width + c + k] + add;
-    }
   }
 }
 

@@ -11,7 +11,41 @@
 #include "tensor/kernel/gemm_pack.h"
 
 /* Rows of a register tile: 12 to 14 sums, the rest for a line of weights and a pixel. */
-enum { CONV_TILE_ONE = 14, CONV_TILE_TWO = 6 };
+enum { CONV_TILE_ONE = 14, CONV_TILE_TWO = 6, CONV_LANE_ROWS = 5 };
+INLINE int64_t tile_most(int vectors) { return vectors == 1 ? CONV_TILE_ONE : CONV_TILE_TWO; }
+
+/* A stretch of the source that lies together, and the weights of one block that go with it, a line
+ * of the block for each element. */
+typedef struct Run {
+  const real *source, *weights; /* the source of the first pixel of a row */
+  int64_t length;
+} Run;
+
+/* out[r][...] = the sum over runs and l of source[l + r * step] weights[l][...] */
+typedef struct GatherTile {
+  const Run *runs;
+  int64_t count;
+  int64_t skip, step; /* elements to the first pixel of the tile, and from pixel to pixel */
+  real *out;          /* (rows, vectors * VL) */
+} GatherTile;
+
+/* sums[r][...] += the sum over lines and pixels of large[r] small[...]; in the lanes form large,
+ * too, is a vector, and rows of the tile are large_row apart. */
+typedef struct WeightTile {
+  const real *large, *small;
+  int64_t large_row, large_line, large_pixel;
+  int64_t small_line, small_pixel;
+  int64_t lines, pixels;
+  real *sums; /* (rows, vectors * VL) */
+} WeightTile;
+
+/* [vectors - 1][rows - 1] */
+typedef void (*GatherKernel)(const GatherTile *tile);
+typedef void (*WeightKernel)(const WeightTile *tile);
+typedef const GatherKernel GatherTable[2][CONV_TILE_ONE];
+typedef const WeightKernel WeightTable[2][CONV_TILE_ONE];
+extern GatherTable K(conv_gather_tiles), K(conv_gather_lanes);
+extern WeightTable K(conv_weight_tiles), K(conv_weight_lanes);
 
 /* A block of output channels: two vectors, or one when that is enough for the rest. */
 INLINE int block_vectors(int64_t rest) { return rest > VL ? 2 : 1; }
@@ -56,6 +90,29 @@ static inline void pack_columns(real *to, int64_t stride, const real *from, int6
   }
   for (; i < width; i++)
     for (int64_t k = 0; k < VL; k++) to[i * stride + k] = k < channels ? from[k * plane + i] : 0;
+}
+
+/* out[channel][i * step] = strip[i][channel] + bias[channel] for one row; channels `plane` apart.
+ */
+static inline void scatter_row(real *out, int64_t plane, int64_t step, const real *strip,
+                               int64_t width, int64_t count, int64_t channels, const real *bias) {
+  int64_t whole = step == 1 ? count / VL * VL : 0;
+  for (int64_t c = 0; c < channels; c += VL) {
+    int64_t lanes = channels - c < VL ? channels - c : VL;
+    for (int64_t i = 0; i < whole; i += VL) {
+      Vec x[VL];
+      UNROLL for (int k = 0; k < VL; k++) x[k] = vec_load(strip + (i + k) * width + c);
+      transpose_square(x);
+      UNROLL for (int k = 0; k < VL; k++) {
+        if (k < lanes) vec_store(out + (c + k) * plane + i, x[k] + (bias ? bias[c + k] : 0));
+      }
+    }
+    for (int64_t k = 0; k < lanes; k++) {
+      real add = bias ? bias[c + k] : 0;
+      for (int64_t i = whole; i < count; i++)
+        out[(c + k) * plane + i * step] = strip[i * width + c + k] + add;
+    }
+  }
 }
 
 #endif

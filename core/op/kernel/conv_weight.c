@@ -22,88 +22,6 @@ typedef struct WeightJob {
   int64_t first_row; /* of the large side, in `large` */
 } WeightJob;
 
-/* ---- tiles ---- */
-
-typedef struct WeightTile {
-  const real *large, *small;
-  int64_t large_row, large_line, large_pixel; /* from row to row of the tile, line to line, ... */
-  int64_t small_line, small_pixel;
-  int64_t lines, pixels;
-  real *sums; /* (rows, vectors * VL), added to */
-} WeightTile;
-
-/* With few sums, odd pixels add to sums of their own, to hide the latency of multiply-add. */
-INLINE void weight_tile(const WeightTile *tile, const int rows, const int vectors,
-                        const bool depthwise) {
-  const int chains = rows * vectors < 6 ? 2 : 1;
-  Vec sums[2][CONV_TILE_ONE][2];
-  UNROLL for (int k = 0; k < chains; k++) {
-    UNROLL for (int r = 0; r < rows; r++) {
-      UNROLL for (int v = 0; v < vectors; v++) sums[k][r][v] = (Vec){0};
-    }
-  }
-  const int64_t row = tile->large_row;
-  for (int64_t line = 0; line < tile->lines; line++) {
-    const real *a = tile->large + line * tile->large_line;
-    const real *g = tile->small + line * tile->small_line;
-    int64_t left = tile->pixels;
-    for (; left >= chains; left -= chains) {
-      UNROLL for (int k = 0; k < chains; k++) {
-        Vec value[2];
-        UNROLL for (int v = 0; v < vectors; v++) value[v] = vec_load(g + v * VL);
-        UNROLL for (int r = 0; r < rows; r++) {
-          UNROLL for (int v = 0; v < vectors; v++) {
-            if (depthwise)
-              sums[k][r][v] += vec_load(a + r * row + v * VL) * value[v];
-            else
-              sums[k][r][v] += a[r] * value[v];
-          }
-        }
-        a += tile->large_pixel;
-        g += tile->small_pixel;
-      }
-    }
-    if (chains == 2 && left) {
-      UNROLL for (int r = 0; r < rows; r++) {
-        UNROLL for (int v = 0; v < vectors; v++) {
-          if (depthwise)
-            sums[0][r][v] += vec_load(a + r * row + v * VL) * vec_load(g + v * VL);
-          else
-            sums[0][r][v] += a[r] * vec_load(g + v * VL);
-        }
-      }
-    }
-  }
-  UNROLL for (int r = 0; r < rows; r++) {
-    UNROLL for (int v = 0; v < vectors; v++) {
-      real *to = tile->sums + (r * vectors + v) * VL;
-      Vec sum = sums[0][r][v];
-      if (chains == 2) sum += sums[1][r][v];
-      vec_store(to, vec_load(to) + sum);
-    }
-  }
-}
-
-typedef void (*WeightKernel)(const WeightTile *tile);
-#define TILE(rows, vectors)                                                                        \
-  static void tile_##rows##_##vectors(const WeightTile *tile) {                                    \
-    weight_tile(tile, rows, vectors, false);                                                       \
-  }
-#define TILES_OF_TWO(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)
-#define TILES(X)                                                                                   \
-  X(1, 1)                                                                                          \
-  X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1)       \
-      X(13, 1) X(14, 1) TILES_OF_TWO(X)
-TILES(TILE)
-static void lanes_1_1(const WeightTile *tile) { weight_tile(tile, 1, 1, true); }
-static void lanes_1_2(const WeightTile *tile) { weight_tile(tile, 1, 2, true); }
-static void lanes_3_1(const WeightTile *tile) { weight_tile(tile, 3, 1, true); }
-static void lanes_3_2(const WeightTile *tile) { weight_tile(tile, 3, 2, true); }
-
-static const WeightKernel tiles[2][CONV_TILE_ONE + 1] = {
-#define ENTRY(rows, vectors) [vectors - 1][rows] = tile_##rows##_##vectors,
-    TILES(ENTRY)};
-
 /* ---- a band ---- */
 
 /* Copy rows [begin, end) of the small side and what they read of the large one. */
@@ -153,8 +71,9 @@ static void add_block(const WeightJob *job, const real *small, real *sums, int64
   bool joined = !job->depthwise && job->x->dilation == 1 && job->shape.groups == 1;
   int64_t runs = joined ? 1 : kw, length = joined ? kw * in : in;
   if (job->depthwise) runs = 1, length = kw;
-  int64_t most = job->depthwise ? 3 : vectors == 1 ? CONV_TILE_ONE : CONV_TILE_TWO;
-  int64_t pieces = pieces_of(length, most);
+  int64_t pieces = pieces_of(length, job->depthwise ? CONV_LANE_ROWS : tile_most(vectors));
+  const WeightKernel *tiles = K(conv_weight_tiles)[vectors - 1];
+  if (job->depthwise) tiles = K(conv_weight_lanes)[vectors - 1];
   tile.large_row = job->x->dilation * job->pixel;
   tile.large_line = stride * row;
   for (int64_t ky = 0; ky < job->y->kernel; ky++) {
@@ -173,15 +92,7 @@ static void add_block(const WeightJob *job, const real *small, real *sums, int64
         int64_t rows = length * (piece + 1) / pieces - at;
         tile.large = large + (job->depthwise ? at * tile.large_row : at);
         tile.sums = to + at * vectors * VL;
-        if (!job->depthwise) {
-          tiles[vectors - 1][rows](&tile);
-        } else if (rows == 3) {
-          (vectors == 1 ? lanes_3_1 : lanes_3_2)(&tile);
-        } else {
-          for (int64_t k = 0; k < rows;
-               k++, tile.large += tile.large_row, tile.sums += vectors * VL)
-            (vectors == 1 ? lanes_1_1 : lanes_1_2)(&tile);
-        }
+        tiles[rows - 1](&tile);
         at += rows;
       }
     }
