@@ -439,20 +439,74 @@ ConvGradLayout conv_grad_layout(const ConvShape *shape, size_t element) {
   return layout;
 }
 
+/* Measured: the transforms pay from here on. */
+enum { WINOGRAD_CHANNELS = 12, WINOGRAD_TILES = 4, WINOGRAD_VALUES = 160 * 1024 };
+
+bool conv_is_winograd(const ConvShape *shape) {
+  const ConvAxis *y = &shape->y, *x = &shape->x;
+  return y->kernel == 3 && x->kernel == 3 && y->stride == 1 && x->stride == 1 && y->dilation == 1 &&
+         x->dilation == 1 && shape->groups == 1 && shape->large >= WINOGRAD_CHANNELS &&
+         shape->small >= WINOGRAD_CHANNELS && y->small >= WINOGRAD_TILES &&
+         x->small >= WINOGRAD_TILES;
+}
+
+ConvWinograd conv_winograd_layout(const ConvShape *shape, bool transposed, bool weight_grad,
+                                  size_t element) {
+  int64_t height = transposed ? shape->y.large : shape->y.small;
+  int64_t width = transposed ? shape->x.large : shape->x.small;
+  int64_t in = round_up(transposed ? shape->small : shape->large, CONV_BLOCK);
+  int64_t out = round_up(transposed ? shape->large : shape->small, CONV_BLOCK);
+  ConvWinograd layout = {.columns = (width + 1) / 2, .rows = (height + 1) / 2, .images = 1};
+  int64_t row_bytes = 16 * layout.columns * in * (int64_t)element;
+  layout.bands = (layout.rows * row_bytes + WINOGRAD_VALUES - 1) / WINOGRAD_VALUES;
+  if (layout.bands > layout.rows) layout.bands = layout.rows;
+  layout.band_rows = (layout.rows + layout.bands - 1) / layout.bands;
+  layout.bands = (layout.rows + layout.band_rows - 1) / layout.band_rows;
+  if (layout.bands == 1) layout.images = WINOGRAD_VALUES / (layout.rows * row_bytes);
+  if (layout.images > shape->batch) layout.images = shape->batch;
+  if (layout.images < 1) layout.images = 1;
+  layout.units = layout.bands > 1 ? shape->batch * layout.bands
+                                  : (shape->batch + layout.images - 1) / layout.images;
+  layout.tiles = layout.images * layout.band_rows * layout.columns;
+  layout.source = (2 * layout.band_rows + 2) * (2 * layout.columns + 2) * in + CONV_BLOCK;
+  layout.values = 16 * (layout.tiles * in + CONV_BLOCK);
+  if (weight_grad) {
+    layout.made = 16 * (layout.tiles * out + out);
+    layout.sums = 16 * in * out;
+    layout.strip = 2 * layout.band_rows * 2 * layout.columns * out;
+  } else {
+    layout.made = 16 * (layout.tiles + 1) * CONV_BLOCK;
+    layout.weights = 16 * in * out;
+    layout.strip = 4 * layout.columns * CONV_BLOCK + 9 * in * CONV_BLOCK;
+  }
+  layout.bytes = (size_t)(layout.source + layout.values + layout.made + layout.weights +
+                          layout.sums + layout.strip) *
+                     element +
+                 6 * TENSOR_ALIGN;
+  layout.bytes = (size_t)round_up((int64_t)layout.bytes, TENSOR_ALIGN);
+  return layout;
+}
+
 /* ---- scratch and parts ---- */
 
 size_t scratch_conv(const OpShape *call) {
   ConvShape shape = conv_shape(call->shape[0], &call->out, call->shape[1], call->attrs);
+  if (conv_is_winograd(&shape))
+    return conv_winograd_layout(&shape, false, false, dtype_size(call->out_dtype)).bytes;
   return conv_gather_layout(&shape, false, dtype_size(call->out_dtype)).bytes;
 }
 
 size_t scratch_conv_transpose(const OpShape *call) {
   ConvShape shape = conv_shape(&call->out, call->shape[0], call->shape[1], call->attrs);
+  if (conv_is_winograd(&shape))
+    return conv_winograd_layout(&shape, true, false, dtype_size(call->out_dtype)).bytes;
   return conv_gather_layout(&shape, true, dtype_size(call->out_dtype)).bytes;
 }
 
 size_t scratch_conv_weight_grad(const OpShape *call) {
   ConvShape shape = conv_shape(call->shape[0], call->shape[1], &call->out, call->attrs);
+  if (conv_is_winograd(&shape))
+    return conv_winograd_layout(&shape, false, true, dtype_size(call->out_dtype)).bytes;
   return conv_grad_layout(&shape, dtype_size(call->out_dtype)).bytes;
 }
 
@@ -467,18 +521,22 @@ static int parts_for(const ConvShape *shape, int64_t units, int threads) {
   return parts < 1 ? 1 : (int)parts;
 }
 
+/* Units of a gathering op. */
+static int64_t units_of(const ConvShape *shape, bool transposed, size_t element) {
+  if (conv_is_winograd(shape)) return conv_winograd_layout(shape, transposed, false, element).units;
+  return shape->batch * conv_gather_layout(shape, transposed, element).bands;
+}
+
 int parts_conv(const OpCall *call, int threads) {
   ConvShape shape =
       conv_shape(&call->in[0].shape, &call->out.shape, &call->in[1].shape, call->attrs);
-  ConvLayout layout = conv_gather_layout(&shape, false, dtype_size(call->out.dtype));
-  return parts_for(&shape, shape.batch * layout.bands, threads);
+  return parts_for(&shape, units_of(&shape, false, dtype_size(call->out.dtype)), threads);
 }
 
 int parts_conv_transpose(const OpCall *call, int threads) {
   ConvShape shape =
       conv_shape(&call->out.shape, &call->in[0].shape, &call->in[1].shape, call->attrs);
-  ConvLayout layout = conv_gather_layout(&shape, true, dtype_size(call->out.dtype));
-  return parts_for(&shape, shape.batch * layout.bands, threads);
+  return parts_for(&shape, units_of(&shape, true, dtype_size(call->out.dtype)), threads);
 }
 
 int parts_conv_weight_grad(const OpCall *call, int threads) {

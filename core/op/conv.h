@@ -65,6 +65,23 @@ typedef struct ConvGradLayout {
 } ConvGradLayout;
 ConvGradLayout conv_grad_layout(const ConvShape *shape, size_t element);
 
+/* Winograd's minimal filtering F(2 x 2, 3 x 3) makes 3 x 3 kernels, at stride 1 and with enough
+ * channels to pay for its transforms, of 16 products a tile of 2 x 2 instead of 36, for all three
+ * ops (Winograd 1980; Lavin and Gray 2016). A unit of work is a band of rows of tiles of one image,
+ * or several whole small images. */
+typedef struct ConvWinograd {
+  int64_t columns, rows;    /* tiles of an image */
+  int64_t band_rows, bands; /* rows of tiles in a band, bands of an image */
+  int64_t images, units;    /* whole images in a unit (1 when there are bands) */
+  int64_t tiles;            /* of a unit, at most */
+  int64_t source, values, made, weights, sums, strip; /* elements of buffers */
+  size_t bytes;                                       /* of scratch for one part */
+} ConvWinograd;
+bool conv_is_winograd(const ConvShape *shape);
+/* For conv_weight_grad the tiles are those of the small side, as for conv. */
+ConvWinograd conv_winograd_layout(const ConvShape *shape, bool transposed, bool weight_grad,
+                                  size_t element);
+
 /* Channels apart: every output channel reads one input channel, its own. */
 static inline bool conv_depthwise(const ConvShape *shape) {
   return shape->groups > 1 && shape->groups == shape->large && shape->groups == shape->small;

@@ -94,10 +94,18 @@ static void copy_band(Gather *job, int64_t image, int64_t begin, int64_t end) {
   int64_t channels = job->pixel, plane = job->source_height * job->source_width;
   int64_t left = job->layout.left * channels, inner = job->source_width * channels;
   int64_t row = job->layout.width * channels;
-  const real *from = (const real *)job->call->in[0].data + image * channels * plane;
-  real *to = job->source;
-  for (int64_t y = low; y <= high; y++, to += row) {
-    copy_row(to + left, channels, from + y * job->source_width, plane, channels, job->source_width);
+  BandCopy copy = {.plane = plane,
+                   .from_row = job->source_width,
+                   .to = job->source + left,
+                   .pixel = channels,
+                   .to_row = row,
+                   .channels = channels,
+                   .rows = high - low + 1,
+                   .width = job->source_width};
+  copy.from =
+      (const real *)job->call->in[0].data + image * channels * plane + low * job->source_width;
+  K(conv_copy_band)(&copy);
+  for (real *to = job->source; to < job->source + copy.rows * row; to += row) {
     memset(to, 0, (size_t)left * sizeof *to);
     memset(to + left + inner, 0, (size_t)(row - left - inner) * sizeof *to);
   }
@@ -177,6 +185,10 @@ static void gather(const OpCall *call, bool transposed, int part, int parts) {
   const Shape *in = &call->in[0].shape, *out = &call->out.shape;
   job.shape =
       conv_shape(transposed ? out : in, transposed ? in : out, &call->in[1].shape, call->attrs);
+  if (conv_is_winograd(&job.shape)) {
+    K(conv_winograd)(call, &job.shape, transposed, part, parts);
+    return;
+  }
   job.layout = conv_gather_layout(&job.shape, transposed, sizeof(real));
   job.depthwise = conv_depthwise(&job.shape);
   job.y = &job.shape.y, job.x = &job.shape.x;

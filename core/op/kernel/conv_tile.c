@@ -3,6 +3,41 @@
  * element's bits do not depend on how a row is cut into tiles. */
 #include "op/kernel/conv_tile.h"
 
+/* ---- copies ---- */
+
+/* One vector of channels, of which `channels` are there. */
+INLINE void copy_vector(const BandCopy *copy, int64_t first, int64_t channels, bool whole) {
+  const real *from = copy->from + first * copy->plane;
+  real *to = copy->to + first;
+  for (int64_t y = 0; y < copy->rows; y++, from += copy->from_row, to += copy->to_row)
+    for (int64_t p = 0; p < copy->width; p += VL) { /* reads up to a vector beyond the row */
+      Vec x[VL];
+      UNROLL for (int k = 0; k < VL; k++) {
+        x[k] = whole || k < channels ? vec_load(from + k * copy->plane + p) : (Vec){0};
+      }
+      transpose_square(x);
+      int64_t pixels = copy->width - p;
+      if (pixels >= VL) {
+        UNROLL for (int k = 0; k < VL; k++) vec_store(to + (p + k) * copy->pixel, x[k]);
+      } else {
+        for (int64_t k = 0; k < pixels; k++) vec_store(to + (p + k) * copy->pixel, x[k]);
+      }
+    }
+}
+
+void K(conv_copy_band)(const BandCopy *copy) {
+  if (copy->channels == 1 && copy->pixel == 1) {
+    for (int64_t y = 0; y < copy->rows; y++)
+      memcpy(copy->to + y * copy->to_row, copy->from + y * copy->from_row,
+             (size_t)copy->width * sizeof(real));
+    return;
+  }
+  int64_t whole = copy->channels / VL * VL;
+  /* First, as it may write over the next pixel's first channels. */
+  if (whole < copy->channels) copy_vector(copy, whole, copy->channels - whole, false);
+  for (int64_t c = 0; c < whole; c += VL) copy_vector(copy, c, VL, true);
+}
+
 /* ---- gathering ---- */
 
 INLINE void gather_tile(const GatherTile *tile, const int rows, const int vectors) {
@@ -98,8 +133,10 @@ INLINE void weight_tile(const WeightTile *tile, const int rows, const int vector
 
 #define TILES(X)                                                                                   \
   X(1, 1)                                                                                          \
-  X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1)       \
-      X(13, 1) X(14, 1) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)
+  X(2, 1)                                                                                          \
+  X(3, 1)                                                                                          \
+  X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(13, 1) X(14, 1)     \
+      X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)
 #define LANE_TILES(X)                                                                              \
   X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2)
 

@@ -63,34 +63,19 @@ INLINE void *take_scratch(char **scratch, size_t bytes) {
 /* Pieces of `total` as even as can be, none above `most`. */
 INLINE int64_t pieces_of(int64_t total, int64_t most) { return (total + most - 1) / most; }
 
-/* One row with its channels last: to (width, stride) = from (channels, width), whose channels are
- * `plane` apart. May write up to 2 * VL elements behind the row. */
-static inline void copy_row(real *to, int64_t stride, const real *from, int64_t plane,
-                            int64_t channels, int64_t width) {
-  if (channels == 1 && stride == 1)
-    memcpy(to, from, (size_t)width * sizeof *to);
-  else if (channels <= 6 && stride == channels)
-    pack_tile(to, from, plane, channels, width);
-  else
-    pack_transposed(to, stride, from, plane, width, channels);
-}
+/* Rows of planes, with the channels of a pixel together and rows apart as the copy wants them. */
+typedef struct BandCopy {
+  const real *from; /* (channels, rows, width), channels `plane` and rows `from_row` apart */
+  int64_t plane, from_row;
+  real *to; /* (rows, width, channels), pixels `pixel` and rows `to_row` apart */
+  int64_t pixel, to_row;
+  int64_t channels, rows, width;
+} BandCopy;
 
-/* Up to VL channels as a column of vectors: to (width, VL) with rows `stride` apart, zeros in the
- * lanes without a channel. */
-static inline void pack_columns(real *to, int64_t stride, const real *from, int64_t plane,
-                                int64_t width, int64_t channels) {
-  int64_t i = 0;
-  for (; i + VL <= width && channels > 0; i += VL) {
-    Vec x[VL];
-    UNROLL for (int k = 0; k < VL; k++) {
-      x[k] = k < channels ? vec_load(from + k * plane + i) : (Vec){0};
-    }
-    transpose_square(x);
-    UNROLL for (int k = 0; k < VL; k++) vec_store(to + (i + k) * stride, x[k]);
-  }
-  for (; i < width; i++)
-    for (int64_t k = 0; k < VL; k++) to[i * stride + k] = k < channels ? from[k * plane + i] : 0;
-}
+/* Copy the band. Channels come in whole vectors: what the last one has beyond them is zero, and, if
+ * pixels are nearer than that, overwritten but for the last pixel's, so zeros beside rows come
+ * after. Channels are the outer loop, as only long stretches of a plane are fetched ahead. */
+void K(conv_copy_band)(const BandCopy *copy);
 
 /* out[channel][i * step] = strip[i][channel] + bias[channel] for one row; channels `plane` apart.
  */
@@ -103,8 +88,12 @@ static inline void scatter_row(real *out, int64_t plane, int64_t step, const rea
       Vec x[VL];
       UNROLL for (int k = 0; k < VL; k++) x[k] = vec_load(strip + (i + k) * width + c);
       transpose_square(x);
-      UNROLL for (int k = 0; k < VL; k++) {
-        if (k < lanes) vec_store(out + (c + k) * plane + i, x[k] + (bias ? bias[c + k] : 0));
+      for (int k = 0; bias && k < lanes; k++) x[k] += bias[c + k];
+      real *to = out + c * plane + i;
+      if (lanes == VL) {
+        UNROLL for (int k = 0; k < VL; k++) vec_store(to + k * plane, x[k]);
+      } else {
+        for (int k = 0; k < lanes; k++) vec_store(to + k * plane, x[k]);
       }
     }
     for (int64_t k = 0; k < lanes; k++) {
@@ -114,5 +103,10 @@ static inline void scatter_row(real *out, int64_t plane, int64_t step, const rea
     }
   }
 }
+
+/* The 3 x 3 forms in conv_winograd.c, where conv_is_winograd says so. */
+void K(conv_winograd)(const OpCall *call, const ConvShape *shape, bool transposed, int part,
+                      int parts);
+void K(conv_winograd_weight)(const OpCall *call, const ConvShape *shape, int part, int parts);
 
 #endif

@@ -24,8 +24,8 @@ typedef struct WeightJob {
 
 /* ---- a band ---- */
 
-/* Copy rows [begin, end) of the small side and what they read of the large one. */
-static void copy_band(WeightJob *job, int64_t image, int64_t begin, int64_t end) {
+/* Copy what rows [begin, end) of the small side read of the large one. */
+static void copy_large(WeightJob *job, int64_t image, int64_t begin, int64_t end) {
   int64_t plane = job->y->large * job->x->large, pixel = job->pixel;
   int64_t low = begin * job->y->stride - job->y->before;
   int64_t high =
@@ -35,27 +35,39 @@ static void copy_band(WeightJob *job, int64_t image, int64_t begin, int64_t end)
   job->first_row = low;
   int64_t left = job->layout.left * pixel, inner = job->x->large * pixel;
   int64_t row = job->layout.width * pixel;
-  const real *from =
-      (const real *)job->call->in[0].data + (image * job->shape.large + job->first_in) * plane;
-  real *to = job->large;
-  for (int64_t y = low; y <= high; y++, to += row) {
-    copy_row(to + left, pixel, from + y * job->x->large, plane, pixel, job->x->large);
+  BandCopy copy = {.plane = plane,
+                   .from_row = job->x->large,
+                   .to = job->large + left,
+                   .pixel = pixel,
+                   .to_row = row,
+                   .channels = pixel,
+                   .rows = high - low + 1,
+                   .width = job->x->large};
+  copy.from = (const real *)job->call->in[0].data +
+              (image * job->shape.large + job->first_in) * plane + low * job->x->large;
+  K(conv_copy_band)(&copy);
+  for (real *to = job->large; to < job->large + copy.rows * row; to += row) {
     memset(to, 0, (size_t)left * sizeof *to);
     memset(to + left + inner, 0, (size_t)(row - left - inner) * sizeof *to);
   }
-  plane = job->y->small * job->x->small;
-  from = (const real *)job->call->in[1].data + (image * job->shape.small + job->first) * plane +
-         begin * job->x->small;
-  int64_t width = (end - begin) * job->x->small;
-  to = job->small;
-  for (int64_t c = 0; c < job->channels;) { /* group by group, each in whole vectors */
-    int64_t count = job->depthwise ? job->channels : job->out - (job->first + c) % job->out;
-    if (count > job->channels - c) count = job->channels - c;
-    for (int64_t i = 0; i < count; i += VL) /* columns of whole vectors, the last with zeros */
-      pack_columns(to + i, job->line, from + (c + i) * plane, plane, width,
-                   count - i < VL ? count - i : VL);
-    to += padded(count);
-    c += count;
+}
+
+/* Rows [begin, end) of the part's channels on the small side, each group in whole vectors. */
+static void copy_small(WeightJob *job, int64_t image, int64_t begin, int64_t end) {
+  int64_t plane = job->y->small * job->x->small;
+  const real *from = (const real *)job->call->in[1].data +
+                     (image * job->shape.small + job->first) * plane + begin * job->x->small;
+  BandCopy copy = {.plane = plane,
+                   .to = job->small,
+                   .pixel = job->line,
+                   .rows = 1,
+                   .width = (end - begin) * job->x->small};
+  for (int64_t c = 0; c < job->channels; c += copy.channels) {
+    copy.channels = job->depthwise ? job->channels : job->out - (job->first + c) % job->out;
+    if (copy.channels > job->channels - c) copy.channels = job->channels - c;
+    copy.from = from + c * plane;
+    K(conv_copy_band)(&copy);
+    copy.to += padded(copy.channels);
   }
 }
 
@@ -183,7 +195,8 @@ static void weight_part(WeightJob *job) {
     int64_t begin = unit % job->layout.bands * job->layout.band_rows;
     int64_t stop = begin + job->layout.band_rows;
     if (stop > job->y->small) stop = job->y->small;
-    copy_band(job, unit / job->layout.bands, begin, stop);
+    copy_large(job, unit / job->layout.bands, begin, stop);
+    copy_small(job, unit / job->layout.bands, begin, stop);
     Block block = block_at(job, job->first, NULL);
     for (;;) {
       int64_t channel =
@@ -204,6 +217,10 @@ static void weight_part(WeightJob *job) {
 KERNEL(conv_weight_grad) {
   WeightJob job = {.call = call};
   job.shape = conv_shape(&call->in[0].shape, &call->in[1].shape, &call->out.shape, call->attrs);
+  if (conv_is_winograd(&job.shape)) {
+    K(conv_winograd_weight)(call, &job.shape, part, parts);
+    return;
+  }
   job.layout = conv_grad_layout(&job.shape, sizeof(real));
   job.y = &job.shape.y, job.x = &job.shape.x;
   job.depthwise = conv_depthwise(&job.shape);
