@@ -38,5 +38,6 @@ for name, constructor in pairs(require "nn.recurrent") do
 end
 
 M.gradcheck = require("nn.gradcheck").check
+M.lr_find = require("nn.lr_find").lr_find
 
 return M

@@ -442,6 +442,24 @@ function Run:epoch()
   return row
 end
 
+--- One step on a full batch, with a learning rate of its own: the `index`-th, from 1, of as many epochs
+--- as it takes.
+---@param index integer
+---@param lr number
+---@return number? loss of the batch before the update; nil when it or a gradient is not finite
+function Run:single(index, lr)
+  local batches = self.rows // self.batch
+  local epoch, place = (index - 1) // batches + 1, (index - 1) % batches
+  if self.order and place == 0 then
+    core.permute(self.order, self.seed, epoch)
+  end
+  local sums = step_of(self, self.batch).step:run {
+    data = self.data, order = self.order, first = place * self.batch, batches = 1, optim = self.optim, lr = lr,
+    clip_norm = self.options.clip_norm, clip_value = self.options.clip_value, seed = self.seed,
+  }
+  return not sums.diverged and sums.last_loss or nil
+end
+
 function Run:finish()
   local trial = self.options.trial
   if self.keep_best and self.best_flat then
@@ -452,6 +470,8 @@ function Run:finish()
   end
   return self.history
 end
+
+M.new_run = new_run
 
 --- Train. Starting values, the order of rows and dropout depend on `seed` alone; the loss of an epoch is
 --- the mean over its rows as they were met, penalties included. A loss or gradient that is not finite
