@@ -1,87 +1,127 @@
 /* Every op as a Lua function, method and operator: module core.op, made from the op table.
  *
  * The same function serves two kinds of operands: values of a graph are traced, tensors are
- * computed at once (as a graph of one op). Numbers stand for scalars. After the operands come the
- * attributes, by position in the row's order or in a table by name. */
+ * computed at once (core/op/eager.h), and remembered when they take part in a gradient. Numbers
+ * stand for scalars. After the operands come the attributes, by position in the row's order or in a
+ * table by name. x:NAME_(...) writes the result of an elementwise op over x. */
 #include "attrs.h"
 #include "node.h"
+#include "tape.h"
 
-#include "graph/plan.h"
+/* Upvalues of every op's function: the op, and the metatables of tensors and of nodes, by which
+ * operands are told apart without a look-up by name. */
+enum { UP_OP = 1, UP_TENSOR, UP_NODE, UP_COUNT = UP_NODE };
+
+typedef enum OperandKind { OTHER, NUMBER, TENSOR, NODE } OperandKind;
 
 typedef struct Operands {
   OpId op;
-  int count;       /* given */
-  int first_attr;  /* stack index behind the operands */
-  int graph_index; /* of the graph userdata, absolute; 0: tensors only */
+  int count;                       /* given */
+  OperandKind kind[OP_MAX_INPUTS]; /* OTHER: absent */
+  int first_attr;                  /* stack index behind the operands */
+  int graph_index;                 /* of the graph userdata, absolute; 0: tensors only */
   Graph *graph;
   DType dtype; /* for numbers among the operands */
 } Operands;
 
 /* ---- operands ---- */
 
-static bool operand_like(lua_State *L, int index) {
-  return binding_test_node(L, index) || binding_test_tensor(L, index) ||
-         lua_type(L, index) == LUA_TNUMBER;
+static OperandKind operand_kind(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TNUMBER) return NUMBER;
+  if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return OTHER;
+  const void *meta = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  if (meta == lua_touserdata(L, lua_upvalueindex(UP_TENSOR))) return TENSOR;
+  return meta == lua_touserdata(L, lua_upvalueindex(UP_NODE)) ? NODE : OTHER;
+}
+
+static DType operand_dtype(lua_State *L, const Operands *operands, int i) {
+  if (operands->kind[i] == TENSOR) return ((const Tensor *)lua_touserdata(L, i + 1))->dtype;
+  if (operands->kind[i] != NODE) return DTYPE_COUNT;
+  const NodeBox *node = binding_check_node(L, i + 1);
+  return graph_node(node->box->graph, node->ref)->dtype;
+}
+
+/* A number is of the type of the floats it meets, the wider one; with int64 alone a whole number is
+ * int64 and any other makes the result float32. The condition of `where` has no say. */
+static DType number_dtype(lua_State *L, const Operands *operands) {
+  bool whole = true, floats = false, wide = false, integers = false, others = false;
+  for (int i = 1; i < operands->count; i++) others |= operands->kind[i] >= TENSOR;
+  for (int i = 0; i < operands->count; i++) {
+    if (operands->kind[i] == NUMBER) whole &= lua_isinteger(L, i + 1);
+    if (operands->op == OP_where && i == 0 && others) continue;
+    DType dtype = operand_dtype(L, operands, i);
+    wide |= dtype == DTYPE_F64;
+    floats |= dtype == DTYPE_F32 || dtype == DTYPE_F64;
+    integers |= dtype == DTYPE_I64;
+  }
+  if (floats || !integers) return wide ? DTYPE_F64 : DTYPE_F32;
+  return whole && !operands->graph_index ? DTYPE_I64 : DTYPE_F32;
+}
+
+static void check_graphs(lua_State *L, const Operands *operands, const OpInfo *info) {
+  const NodeBox *first = NULL;
+  for (int i = 0; i < operands->count; i++) {
+    if (operands->kind[i] != NODE) continue;
+    const NodeBox *node = binding_check_node(L, i + 1);
+    if (first && node->box != first->box)
+      binding_raisef(L, "%s: the operands belong to different graphs", info->name);
+    first = node;
+  }
 }
 
 /* Count the operands (nil stands for an absent one; numbers behind a nil are attributes), find the
  * graph they belong to, and the dtype of numbers among them. */
 static void find_operands(lua_State *L, Operands *operands) {
   const OpInfo *info = op_info(operands->op);
-  bool typed = false, absent = false;
+  bool absent = false, numbers = false;
   int top = lua_gettop(L), node_index = 0;
+  operands->count = operands->graph_index = 0;
+  operands->graph = NULL;
   operands->dtype = DTYPE_F32;
   for (int i = 1; i <= info->arity; i++) {
-    bool optional = i > info->arity - info->optional;
-    if (i > top || !operand_like(L, i) || (absent && lua_type(L, i) == LUA_TNUMBER)) {
-      if (!optional)
+    OperandKind kind = i <= top ? operand_kind(L, i) : OTHER;
+    if (kind == OTHER || (absent && kind == NUMBER)) {
+      if (i <= info->arity - info->optional)
         binding_raisef(L, "%s: operand %d must be a tensor, a value of a graph or a number, got %s",
                        info->name, i, luaL_typename(L, i));
       if (i > top || !lua_isnil(L, i)) break;
-      operands->count = i;
       absent = true;
-      continue;
+      kind = OTHER;
     }
+    operands->kind[i - 1] = kind;
     operands->count = i;
-    const NodeBox *node = binding_test_node(L, i) ? binding_check_node(L, i) : NULL;
-    const Tensor *tensor = binding_test_tensor(L, i);
-    DType dtype = node     ? graph_node(node->box->graph, node->ref)->dtype
-                  : tensor ? tensor->dtype
-                           : DTYPE_COUNT;
-    if (node && node_index && node->box != binding_test_node(L, node_index)->box)
-      binding_raisef(L, "%s: the operands belong to different graphs", info->name);
-    if (node && !node_index) node_index = i;
-    if (dtype != DTYPE_COUNT && dtype != DTYPE_I64 && !typed) {
-      operands->dtype = dtype;
-      typed = true;
-    }
+    numbers |= kind == NUMBER;
+    if (kind == TENSOR && !((const Tensor *)lua_touserdata(L, i))->buffer)
+      binding_check_tensor(L, i);
+    if (kind == NODE && !node_index) node_index = i;
   }
   operands->first_attr = operands->count + 1;
-  if (!node_index) return;
-  binding_push_graph_of(L, node_index);
-  operands->graph_index = lua_gettop(L);
-  operands->graph = binding_check_graph(L, operands->graph_index);
+  if (node_index) {
+    check_graphs(L, operands, info);
+    binding_push_graph_of(L, node_index);
+    operands->graph_index = lua_gettop(L);
+    operands->graph = binding_check_graph(L, operands->graph_index);
+  }
+  if (numbers) operands->dtype = number_dtype(L, operands);
 }
+
+/* ---- values of a graph ---- */
 
 static void operand_refs(lua_State *L, const Operands *operands, Graph *graph, Ref *refs) {
   Err err;
   Status status = NN_OK;
   for (int i = 0; i < operands->count; i++) {
-    const NodeBox *node = binding_test_node(L, i + 1);
-    const Tensor *tensor = binding_test_tensor(L, i + 1);
-    if (node)
-      refs[i] = node->ref;
-    else if (tensor)
-      status = graph_param(graph, &refs[i], tensor, NULL, &err);
-    else if (lua_type(L, i + 1) == LUA_TNUMBER)
+    refs[i] = REF_NONE;
+    if (operands->kind[i] == NODE)
+      refs[i] = binding_test_node(L, i + 1)->ref;
+    else if (operands->kind[i] == TENSOR)
+      status = graph_param(graph, &refs[i], binding_check_tensor(L, i + 1), NULL, &err);
+    else if (operands->kind[i] == NUMBER)
       status = graph_constant(graph, &refs[i], operands->dtype, lua_tonumber(L, i + 1), &err);
-    else
-      refs[i] = REF_NONE;
     if (status != NN_OK) binding_raise(L, &err);
   }
 }
-
-/* ---- calls ---- */
 
 static int trace(lua_State *L, const Operands *operands, const Attrs *attrs) {
   Err err;
@@ -103,61 +143,101 @@ static int trace(lua_State *L, const Operands *operands, const Attrs *attrs) {
   return results;
 }
 
-/* All results of node `out` into new tensors. */
-static Status compute(Tensor *const *results, int count, Graph *graph, Ref out, Err *err) {
-  PlanOutput outputs[OP_MAX_RESULTS];
-  for (int i = 0; i < count; i++) {
-    outputs[i] = (PlanOutput){0};
-    TRY(graph_result(graph, &outputs[i].ref, out, i, err));
-    const Node *node = graph_node(graph, outputs[i].ref);
-    TRY(tensor_new(results[i], node->dtype, &node->shape, err));
-    outputs[i].dest = results[i]->data;
-  }
-  if (graph_node(graph, out)->kind == NODE_CONSTANT) { /* an op of numbers alone */
-    tensor_set(results[0], 0, graph_node(graph, out)->value);
-    return NN_OK;
-  }
-  Plan *plan;
-  PlanOptions options = {.isa = isa_best()};
-  TRY(plan_new(&plan, graph, outputs, count, &options, err));
-  plan_run(plan, &(OpRun){0});
-  plan_free(plan);
-  return NN_OK;
+/* ---- tensors ---- */
+
+/* Numbers among the operands become scalars here, with room to be read past their end. */
+typedef struct Scalars {
+  _Alignas(64) char data[3][TENSOR_PAD + 64];
+} Scalars;
+
+static void scalar_operand(lua_State *L, int index, DType dtype, void *data, Tensor *out) {
+  *out = (Tensor){.dtype = dtype, .data = data};
+  if (dtype == DTYPE_I64)
+    *(int64_t *)data = lua_tointeger(L, index);
+  else
+    tensor_set(out, 0, lua_tonumber(L, index));
 }
 
-static int compute_now(lua_State *L, const Operands *operands, const Attrs *attrs) {
+/* Only elementwise ops (three operands at most) read numbers; others refuse scalars. Returns
+ * whether the op is to be recorded. */
+static bool eager_operands(lua_State *L, const Operands *operands, Eager *eager, Scalars *scalars) {
+  bool tracked[OP_MAX_INPUTS], any = false;
+  eager->op = operands->op;
+  eager->inputs = operands->count;
+  eager->converted = 0;
+  for (int i = 0; i < operands->count; i++) {
+    tracked[i] = false;
+    if (operands->kind[i] == TENSOR) {
+      const TensorBox *box = lua_touserdata(L, i + 1);
+      eager->in[i] = box->tensor;
+      any |= tracked[i] = box->tracked;
+    } else if (operands->kind[i] == OTHER) {
+      eager->in[i] = (Tensor){0};
+    } else if (i < 3) {
+      scalar_operand(L, i + 1, operands->dtype, scalars->data[i], &eager->in[i]);
+    } else {
+      binding_raisef(L, "%s: operand %d must be a tensor, got a number",
+                     op_info(operands->op)->name, i + 1);
+    }
+  }
+  return any && tape_wants(L, operands->op, tracked, operands->count);
+}
+
+static int compute(lua_State *L, const Operands *operands, Eager *eager) {
   Err err;
-  Ref refs[OP_MAX_INPUTS], out;
-  lua_getfield(L, LUA_REGISTRYINDEX, "nnrun.graph.new");
-  lua_call(L, 0, 1); /* a graph userdata: collected if anything raises */
-  Graph *graph = binding_check_graph(L, -1);
-  operand_refs(L, operands, graph, refs);
-  int graph_index = lua_gettop(L), count = op_info(operands->op)->results;
-  Tensor *results[OP_MAX_RESULTS];
-  for (int i = 0; i < count; i++) results[i] = binding_new_tensor(L);
-  Status status = graph_op(graph, &out, operands->op, refs, operands->count, attrs, &err);
-  if (status == NN_OK) status = compute(results, count, graph, out, &err);
+  Scalars scalars;
+  bool record = eager_operands(L, operands, eager, &scalars);
+  int results = op_info(operands->op)->results, first = lua_gettop(L) + 1;
+  Tensor *out[OP_MAX_RESULTS];
+  for (int k = 0; k < results; k++) out[k] = binding_new_tensor(L);
+  Status status = eager_run(eager, &err);
+  for (int k = 0; k < results && status == NN_OK; k++) *out[k] = eager->out[k];
+  if (status == NN_OK && record) tape_record(L, eager, first);
+  eager_release(eager);
   if (status != NN_OK) return binding_raise(L, &err);
-  lua_getfield(L, graph_index, "close");
-  lua_pushvalue(L, graph_index);
-  lua_call(L, 1, 0);
-  return count;
+  binding_count_memory(L, first, results);
+  return results;
 }
 
 static int call_op(lua_State *L) {
-  Operands operands = {.op = (OpId)lua_tointeger(L, lua_upvalueindex(1))};
-  Attrs attrs;
+  Operands operands = {.op = (OpId)lua_tointeger(L, lua_upvalueindex(UP_OP))};
+  Eager eager;
   find_operands(L, &operands);
   int top = operands.graph_index ? operands.graph_index - 1 : lua_gettop(L);
   const OpInfo *info = op_info(operands.op);
-  binding_read_attrs(L, operands.first_attr, top, info->name, info->attr_text, &attrs);
-  return operands.graph ? trace(L, &operands, &attrs) : compute_now(L, &operands, &attrs);
+  binding_read_attrs(L, operands.first_attr, top, info->name, info->attr_text, &eager.attrs);
+  return operands.graph ? trace(L, &operands, &eager.attrs) : compute(L, &operands, &eager);
 }
 
 /* Lua passes unary minus its operand twice. */
 static int call_unary(lua_State *L) {
   lua_settop(L, 1);
   return call_op(L);
+}
+
+/* x:add_(y) and the like: the result is written over x, which is returned. */
+static int call_in_place(lua_State *L) {
+  Operands operands = {.op = (OpId)lua_tointeger(L, lua_upvalueindex(UP_OP))};
+  Err err;
+  Eager eager;
+  Scalars scalars;
+  const OpInfo *info = op_info(operands.op);
+  find_operands(L, &operands);
+  if (operands.graph || operands.kind[0] != TENSOR)
+    return binding_raisef(L,
+                          "%s_: only a tensor can be written over, not a value of a model that "
+                          "is being built",
+                          info->name);
+  tape_check_write(L, 1, info->name);
+  binding_read_attrs(L, operands.first_attr, lua_gettop(L), info->name, info->attr_text,
+                     &eager.attrs);
+  eager_operands(L, &operands, &eager, &scalars);
+  Tensor *dest = lua_touserdata(L, 1);
+  Status status = eager_run_into(&eager, dest, &err);
+  eager_release(&eager);
+  if (status != NN_OK) return binding_raise(L, &err);
+  lua_settop(L, 1);
+  return 1;
 }
 
 /* ---- describing the table ---- */
@@ -191,25 +271,52 @@ static const struct {
   OpId op;
   lua_CFunction function;
 } operators[] = {
-    {"__add", OP_add, call_op}, {"__sub", OP_sub, call_op}, {"__mul", OP_mul, call_op},
-    {"__div", OP_div, call_op}, {"__pow", OP_pow, call_op}, {"__unm", OP_neg, call_unary},
+    {"__add", OP_add, call_op},
+    {"__sub", OP_sub, call_op},
+    {"__mul", OP_mul, call_op},
+    {"__div", OP_div, call_op},
+    {"__pow", OP_pow, call_op},
+    {"__unm", OP_neg, call_unary},
+    {"__mod", OP_remainder, call_op},
+    {"__idiv", OP_floor_divide, call_op},
+    {"__bor", OP_logical_or, call_op},
+    {"__band", OP_logical_and, call_op},
+    {"__bnot", OP_logical_not, call_unary},
 };
 
-static void install(lua_State *L, const char *type) {
+static void push_op(lua_State *L, int op, lua_CFunction function) {
+  lua_pushinteger(L, op);
+  luaL_getmetatable(L, "nnrun.tensor");
+  lua_pushlightuserdata(L, (void *)lua_topointer(L, -1));
+  lua_remove(L, -2);
+  luaL_getmetatable(L, "nnrun.node");
+  lua_pushlightuserdata(L, (void *)lua_topointer(L, -1));
+  lua_remove(L, -2);
+  lua_pushcclosure(L, function, UP_COUNT);
+}
+
+/* Operators and methods of a type, whose methods are in the field `__methods` or `__index`. */
+static void install(lua_State *L, const char *type, bool in_place) {
   luaL_getmetatable(L, type);
   for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
-    lua_pushinteger(L, operators[i].op);
-    lua_pushcclosure(L, operators[i].function, 1);
+    push_op(L, operators[i].op, operators[i].function);
     lua_setfield(L, -2, operators[i].event);
   }
-  lua_getfield(L, -1, "__index");
+  if (lua_getfield(L, -1, "__methods") != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "__index");
+  }
   for (int op = 0; op < OP_COUNT; op++) {
-    if (lua_getfield(L, -1, op_info((OpId)op)->name) == LUA_TNIL) {
-      lua_pushinteger(L, op);
-      lua_pushcclosure(L, call_op, 1);
-      lua_setfield(L, -3, op_info((OpId)op)->name);
+    const OpInfo *info = op_info((OpId)op);
+    if (lua_getfield(L, -1, info->name) == LUA_TNIL) {
+      push_op(L, op, call_op);
+      lua_setfield(L, -3, info->name);
     }
     lua_pop(L, 1);
+    if (!in_place || !info->elementwise) continue;
+    lua_pushfstring(L, "%s_", info->name);
+    push_op(L, op, call_in_place);
+    lua_rawset(L, -3);
   }
   lua_pop(L, 2);
 }
@@ -217,15 +324,12 @@ static void install(lua_State *L, const char *type) {
 int luaopen_core_op(lua_State *L) {
   luaL_requiref(L, "core.tensor", luaopen_core_tensor, 0);
   luaL_requiref(L, "core.graph", luaopen_core_graph, 0);
-  lua_getfield(L, -1, "new");
-  lua_setfield(L, LUA_REGISTRYINDEX, "nnrun.graph.new");
   lua_pop(L, 2);
-  install(L, "nnrun.tensor");
-  install(L, "nnrun.node");
+  install(L, "nnrun.tensor", true);
+  install(L, "nnrun.node", false);
   lua_createtable(L, 0, OP_COUNT + 1);
   for (int op = 0; op < OP_COUNT; op++) {
-    lua_pushinteger(L, op);
-    lua_pushcclosure(L, call_op, 1);
+    push_op(L, op, call_op);
     lua_setfield(L, -2, op_info((OpId)op)->name);
   }
   lua_pushcfunction(L, op_rows);

@@ -1,20 +1,65 @@
 /* Tensors in Lua: userdata "nnrun.tensor", and module core.tensor that makes them. Indices count
  * from 1. */
-#include "binding.h"
+#include "tensor.h"
 
 #include "base/hash.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static const char TENSOR_TYPE[] = "nnrun.tensor";
 
 Tensor *binding_new_tensor(lua_State *L) {
-  Tensor *tensor = lua_newuserdatauv(L, sizeof *tensor, 0);
-  *tensor = (Tensor){0};
+  TensorBox *box = lua_newuserdatauv(L, sizeof *box, 1);
+  *box = (TensorBox){0};
   luaL_setmetatable(L, TENSOR_TYPE);
-  return tensor;
+  return &box->tensor;
+}
+
+/* ---- memory ---- */
+
+/* Lua's collector sees the userdata of a tensor and not its elements, and is slow to free what has
+ * a finaliser. So tensors are counted here, and when enough were made since the last full
+ * collection, as much as Lua's own heap so that the time spent stays in proportion, the next one is
+ * due. */
+enum { PER_TENSOR = 2048, LEAST_LIMIT = 64 << 20 };
+typedef struct Memory {
+  size_t live, limit;
+} Memory;
+
+static Memory *memory_of(lua_State *L) {
+  static const char key;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TUSERDATA) {
+    lua_pop(L, 1);
+    Memory *made = lua_newuserdatauv(L, sizeof *made, 0);
+    *made = (Memory){.limit = LEAST_LIMIT};
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  }
+  Memory *memory = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return memory;
+}
+
+static size_t counted_bytes(const Tensor *tensor) {
+  return tensor_alone(tensor) ? tensor_bytes(tensor) + PER_TENSOR : 0;
+}
+
+void binding_count_memory(lua_State *L, int first, int count) {
+  Memory *memory = memory_of(L);
+  for (int i = 0; i < count; i++) memory->live += counted_bytes(lua_touserdata(L, first + i));
+  if (memory->live <= memory->limit) return;
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  size_t heap = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024, more = memory->live;
+  if (more < heap) more = heap;
+  if (more < LEAST_LIMIT) more = LEAST_LIMIT;
+  memory->limit = memory->live + more;
+}
+
+static void forget_memory(lua_State *L, const Tensor *tensor) {
+  Memory *memory = memory_of(L);
+  size_t bytes = counted_bytes(tensor);
+  memory->live -= bytes < memory->live ? bytes : memory->live;
 }
 
 Tensor *binding_test_tensor(lua_State *L, int index) {
@@ -130,14 +175,44 @@ static int tensor_arange(lua_State *L) {
   Err err;
   double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
   double step = luaL_optnumber(L, 3, 1);
+  DType dtype = binding_opt_dtype(L, 4, DTYPE_F32);
   if (step == 0 || !isfinite((last - first) / step))
     return binding_raisef(L, "arange: the step must not be 0, and the ends finite");
   double count = floor((last - first) / step + 1e-9) + 1;
   Shape shape = {.ndim = 1, .dims = {count < 0 ? 0 : count > 1e15 ? INT64_MAX : (int64_t)count}};
   Tensor *tensor = binding_new_tensor(L);
-  if (tensor_new(tensor, binding_opt_dtype(L, 4, DTYPE_F32), &shape, &err) != NN_OK)
-    return binding_raise(L, &err);
+  if (tensor_new(tensor, dtype, &shape, &err) != NN_OK) return binding_raise(L, &err);
   for (int64_t i = 0; i < shape.dims[0]; i++) tensor_set(tensor, i, first + step * (double)i);
+  return 1;
+}
+
+/* linspace(first, last, count, dtype): `count` numbers evenly spread, both ends included. */
+static int tensor_linspace(lua_State *L) {
+  Err err;
+  double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
+  lua_Integer count = luaL_optinteger(L, 3, 50);
+  DType dtype = binding_opt_dtype(L, 4, DTYPE_F32);
+  if (count < 0) return binding_raisef(L, "linspace: %lld numbers", (long long)count);
+  Shape shape = {.ndim = 1, .dims = {count}};
+  Tensor *tensor = binding_new_tensor(L);
+  if (tensor_new(tensor, dtype, &shape, &err) != NN_OK) return binding_raise(L, &err);
+  for (int64_t i = 0; i < count; i++) {
+    double value = first + (last - first) * ((double)i / (double)(count > 1 ? count - 1 : 1));
+    tensor_set(tensor, i, i > 0 && i == count - 1 ? last : value);
+  }
+  return 1;
+}
+
+/* eye(n, m, dtype): ones on the main diagonal of (n, m). */
+static int tensor_eye(lua_State *L) {
+  Err err;
+  lua_Integer n = luaL_checkinteger(L, 1);
+  lua_Integer m = lua_type(L, 2) == LUA_TSTRING ? n : luaL_optinteger(L, 2, n);
+  DType dtype = binding_opt_dtype(L, lua_type(L, 2) == LUA_TSTRING ? 2 : 3, DTYPE_F32);
+  Shape shape = {.ndim = 2, .dims = {n, m}};
+  Tensor *tensor = binding_new_tensor(L);
+  if (tensor_new(tensor, dtype, &shape, &err) != NN_OK) return binding_raise(L, &err);
+  for (int64_t i = 0; i < n && i < m; i++) tensor_set(tensor, i * m + i, 1);
   return 1;
 }
 
@@ -148,7 +223,7 @@ static int tensor_is(lua_State *L) {
 
 /* ---- methods ---- */
 
-static void push_element(lua_State *L, const Tensor *tensor, int64_t index) {
+void tensor_push_element(lua_State *L, const Tensor *tensor, int64_t index) {
   if (tensor->dtype == DTYPE_I64)
     lua_pushinteger(L, ((const int64_t *)tensor->data)[index]);
   else
@@ -157,7 +232,7 @@ static void push_element(lua_State *L, const Tensor *tensor, int64_t index) {
 
 static void push_table(lua_State *L, const Tensor *tensor, int depth, int64_t *at) {
   if (depth == tensor->shape.ndim) {
-    push_element(L, tensor, (*at)++);
+    tensor_push_element(L, tensor, (*at)++);
     return;
   }
   luaL_checkstack(L, 3, "nested table");
@@ -201,7 +276,7 @@ static int tensor_item(lua_State *L) {
   if (tensor_count(tensor) != 1)
     return binding_raisef(L, "item: needs a tensor of one element, not of shape %s",
                           shape_text(&tensor->shape, text));
-  push_element(L, tensor, 0);
+  tensor_push_element(L, tensor, 0);
   return 1;
 }
 
@@ -226,26 +301,61 @@ static int64_t flat_index(lua_State *L, const Tensor *tensor, int count) {
 
 static int tensor_get_(lua_State *L) {
   const Tensor *tensor = binding_check_tensor(L, 1);
-  push_element(L, tensor, flat_index(L, tensor, lua_gettop(L) - 1));
+  tensor_push_element(L, tensor, flat_index(L, tensor, lua_gettop(L) - 1));
   return 1;
 }
 
 static int tensor_set_(lua_State *L) {
   Tensor *tensor = binding_check_tensor(L, 1);
   double value = luaL_checknumber(L, lua_gettop(L));
-  tensor_set(tensor, flat_index(L, tensor, lua_gettop(L) - 2), value);
+  int64_t at = flat_index(L, tensor, lua_gettop(L) - 2);
+  tape_check_write(L, 1, "set");
+  if (tensor->dtype == DTYPE_I64)
+    ((int64_t *)tensor->data)[at] = (int64_t)luaL_checkinteger(L, lua_gettop(L));
+  else
+    tensor_set(tensor, at, value);
+  tensor_touch(tensor);
   lua_settop(L, 1);
   return 1;
+}
+
+/* Of a tensor that takes part in a gradient: the operation of that name with these arguments. */
+static bool by_operation(lua_State *L, const char *name, int arguments) {
+  const TensorBox *box = lua_touserdata(L, 1);
+  if (!box->tracked) return false;
+  luaL_getmetafield(L, 1, "__methods");
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+  lua_insert(L, -arguments - 1);
+  lua_call(L, arguments, 1);
+  return true;
 }
 
 /* rows(first, last): 1-based, inclusive; shares memory. */
 static int tensor_rows_(lua_State *L) {
   Err err;
   Tensor *tensor = binding_check_tensor(L, 1);
+  lua_settop(L, 3);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  if (by_operation(L, "slice", 4)) return 1;
   int64_t first = luaL_checkinteger(L, 2), last = luaL_checkinteger(L, 3);
   Tensor *out = binding_new_tensor(L);
   if (tensor_rows(out, tensor, first - 1, last, &err) != NN_OK) return binding_raise(L, &err);
   return 1;
+}
+
+/* Reshaping to the shape it has stands for the conversion on the tape: the gradient goes back in
+ * the operand's own type. */
+static void record_conversion(lua_State *L, const Tensor *from, const Tensor *to) {
+  bool tracked = ((const TensorBox *)lua_touserdata(L, 1))->tracked;
+  if (!tracked || to->dtype == DTYPE_I64 || !tape_wants(L, OP_reshape, &tracked, 1)) return;
+  Eager eager = {.op = OP_reshape, .inputs = 1, .results = 1, .in = {*from}, .out = {*to}};
+  eager.attrs.at[0].count = from->shape.ndim;
+  memcpy(eager.attrs.at[0].list, from->shape.dims, sizeof from->shape.dims);
+  tape_record(L, &eager, lua_gettop(L));
 }
 
 static int tensor_to(lua_State *L) {
@@ -254,6 +364,8 @@ static int tensor_to(lua_State *L) {
   Tensor *out = binding_new_tensor(L);
   Err err;
   if (tensor_convert(out, tensor, dtype, &err) != NN_OK) return binding_raise(L, &err);
+  record_conversion(L, tensor, out);
+  binding_count_memory(L, lua_gettop(L), 1);
   return 1;
 }
 
@@ -261,6 +373,12 @@ static int tensor_to(lua_State *L) {
 static int tensor_view(lua_State *L) {
   Tensor *tensor = binding_check_tensor(L, 1);
   Shape shape = binding_check_shape(L, 2);
+  if (lua_istable(L, 2)) {
+    lua_settop(L, 2);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    if (by_operation(L, "reshape", 2)) return 1;
+  }
   Tensor *out = binding_new_tensor(L);
   Err err;
   if (tensor_reshape(out, tensor, &shape, &err) != NN_OK) return binding_raise(L, &err);
@@ -271,6 +389,8 @@ static int tensor_view(lua_State *L) {
 static int tensor_copy(lua_State *L) {
   Tensor *tensor = binding_check_tensor(L, 1);
   const Tensor *source = binding_check_tensor(L, 2);
+  tape_check_write(L, 1, "copy");
+  tensor_touch(tensor);
   char a[SHAPE_TEXT_SIZE], b[SHAPE_TEXT_SIZE];
   if (!shape_equal(&tensor->shape, &source->shape))
     return binding_raisef(L, "copy: the shapes are %s and %s", shape_text(&tensor->shape, a),
@@ -314,65 +434,34 @@ static int tensor_hash(lua_State *L) {
   return 1;
 }
 
-/* ---- as text ---- */
-
-static void add_elements(luaL_Buffer *out, const Tensor *tensor, int depth, int64_t *at) {
-  enum { EDGE = 3, MOST = 8 };
-  char text[40];
-  if (depth == tensor->shape.ndim) {
-    if (tensor->dtype == DTYPE_I64)
-      snprintf(text, sizeof text, "%lld", (long long)((const int64_t *)tensor->data)[*at]);
-    else
-      snprintf(text, sizeof text, "%.4g", tensor_get(tensor, *at));
-    luaL_addstring(out, text);
-    (*at)++;
-    return;
-  }
-  int64_t count = tensor->shape.dims[depth], inner = 1;
-  for (int i = depth + 1; i < tensor->shape.ndim; i++) inner *= tensor->shape.dims[i];
-  bool leaf = depth == tensor->shape.ndim - 1;
-  luaL_addchar(out, '{');
-  for (int64_t i = 0; i < count; i++) {
-    if (i) luaL_addstring(out, leaf ? ", " : ",\n ");
-    for (int k = 0; i && !leaf && k < depth; k++) luaL_addchar(out, ' ');
-    if (count > MOST && i == EDGE) {
-      luaL_addstring(out, "...");
-      *at += inner * (count - 2 * EDGE);
-      i = count - EDGE - 1;
-      continue;
-    }
-    add_elements(out, tensor, depth + 1, at);
-  }
-  luaL_addchar(out, '}');
-}
-
-static int tensor_tostring(lua_State *L) {
-  const Tensor *tensor = luaL_checkudata(L, 1, TENSOR_TYPE);
-  if (!tensor->buffer) {
-    lua_pushliteral(L, "tensor (released)");
-    return 1;
-  }
-  char shape[SHAPE_TEXT_SIZE];
-  luaL_Buffer out;
-  luaL_buffinit(L, &out);
-  int64_t at = 0;
-  add_elements(&out, tensor, 0, &at);
-  luaL_addstring(&out, "  tensor ");
-  luaL_addstring(&out, dtype_name(tensor->dtype));
-  luaL_addchar(&out, ' ');
-  luaL_addstring(&out, shape_text(&tensor->shape, shape));
-  luaL_pushresult(&out);
-  return 1;
-}
-
 static int tensor_length(lua_State *L) {
   const Tensor *tensor = binding_check_tensor(L, 1);
   lua_pushinteger(L, tensor->shape.ndim ? tensor->shape.dims[0] : 1);
   return 1;
 }
 
+/* a .. b: rows of tensors together; with a string or number on one side, text. */
+static int tensor_concat(lua_State *L) {
+  bool text = lua_isstring(L, 1) || lua_isstring(L, 2);
+  if (text) {
+    luaL_tolstring(L, 1, NULL);
+    luaL_tolstring(L, 2, NULL);
+    lua_concat(L, 2);
+    return 1;
+  }
+  lua_settop(L, 2);
+  luaL_getmetafield(L, binding_test_tensor(L, 1) ? 1 : 2, "__methods");
+  lua_getfield(L, -1, "concat");
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_call(L, 2, 1);
+  return 1;
+}
+
 static int tensor_gc(lua_State *L) {
-  tensor_release(luaL_checkudata(L, 1, TENSOR_TYPE));
+  Tensor *tensor = luaL_checkudata(L, 1, TENSOR_TYPE);
+  forget_memory(L, tensor);
+  tensor_release(tensor);
   return 0;
 }
 
@@ -387,29 +476,36 @@ static const luaL_Reg methods[] = {
 };
 static const luaL_Reg metamethods[] = {
     {"__tostring", tensor_tostring},
+    {"__newindex", tensor_newindex},
+    {"__concat", tensor_concat},
     {"__len", tensor_length},
     {"__gc", tensor_gc},
     {"__close", tensor_gc},
     {NULL, NULL},
 };
 static const luaL_Reg functions[] = {
-    {"zeros", tensor_zeros},
-    {"ones", tensor_ones},
-    {"full", tensor_full},
-    {"new", tensor_from},
-    {"arange", tensor_arange},
-    {"is_tensor", tensor_is},
-    {NULL, NULL},
+    {"zeros", tensor_zeros}, {"ones", tensor_ones},     {"full", tensor_full},
+    {"new", tensor_from},    {"arange", tensor_arange}, {"linspace", tensor_linspace},
+    {"eye", tensor_eye},     {"is_tensor", tensor_is},  {NULL, NULL},
 };
 
 int luaopen_core_tensor(lua_State *L);
 int luaopen_core_tensor(lua_State *L) {
   if (luaL_newmetatable(L, TENSOR_TYPE)) {
     luaL_setfuncs(L, metamethods, 0);
-    luaL_newlib(L, methods); /* core.op adds the ops as methods */
+    luaL_newlib(L, methods); /* core.op adds the ops as methods, the module tensor those in Lua */
+    tape_methods(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "__methods");
+    lua_pushcclosure(L, tensor_index, 1);
     lua_setfield(L, -2, "__index");
   }
   lua_pop(L, 1);
   luaL_newlib(L, functions);
+  tensor_random(L);
+  luaL_getmetatable(L, TENSOR_TYPE);
+  lua_getfield(L, -1, "__methods");
+  lua_setfield(L, -3, "methods");
+  lua_pop(L, 1);
   return 1;
 }

@@ -192,7 +192,7 @@ end
 -- The methods of an object, from the functions its metatable leads to.
 local function object_text(value)
   local meta = getmetatable(value)
-  local index = type(meta) == "table" and rawget(meta, "__index")
+  local index = type(meta) == "table" and (rawget(meta, "__methods") or rawget(meta, "__index"))
   if type(index) ~= "table" then
     return nil
   end
@@ -200,7 +200,7 @@ local function object_text(value)
   local lines, width = { ("%s, with the methods"):format(title) }, 0
   local keys = {}
   for _, key in ipairs(options.keys(index)) do
-    if type(index[key]) == "function" and key:find("^%a") and not key:find("_grad$") then
+    if type(index[key]) == "function" and key:find("^%a") and not key:find("_$") and (not key:find("_grad$") or names.method_entry(title, key)) then
       keys[#keys + 1] = key
       width = math.max(width, #key + 1)
     end

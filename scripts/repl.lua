@@ -57,7 +57,7 @@ local function resolve(path)
       found = require(name)
     elseif found == nil then
       local meta = getmetatable(value)
-      local index = type(meta) == "table" and rawget(meta, "__index")
+      local index = type(meta) == "table" and (rawget(meta, "__methods") or rawget(meta, "__index"))
       found = type(index) == "table" and index[name] or nil
     end
     if found == nil then
@@ -77,7 +77,7 @@ local function each_field(value, visit)
       end
     end
     local meta = getmetatable(value)
-    local index = type(meta) == "table" and rawget(meta, "__index")
+    local index = type(meta) == "table" and (rawget(meta, "__methods") or rawget(meta, "__index"))
     if type(index) ~= "table" or index == value then
       return
     end

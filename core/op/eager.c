@@ -24,7 +24,8 @@ static Status convert(Eager *eager, int i, DType dtype, Err *err) {
 /* float64 before float32 before int64. */
 static DType widest(const Eager *eager) {
   bool wide = false, narrow = false;
-  for (int i = 0; i < eager->inputs; i++) {
+  int first = eager->op == OP_where ? 1 : 0; /* a condition is 0 or 1 in any type */
+  for (int i = first; i < eager->inputs; i++) {
     if (!eager->in[i].data) continue;
     wide |= eager->in[i].dtype == DTYPE_F64;
     narrow |= eager->in[i].dtype == DTYPE_F32;

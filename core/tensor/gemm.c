@@ -22,6 +22,7 @@ typedef void (*Dgemm)(int order, int trans_a, int trans_b, int m, int n, int k, 
                       int ldc);
 
 typedef struct Blas {
+  void *library;
   Sgemm sgemm;
   Dgemm dgemm;
   const char *name;
@@ -54,6 +55,7 @@ static void blas_open(void) {
     return;
   }
   set_threads(1);
+  blas.library = library;
   blas.name = core_name();
   blas.problem = NULL;
   blas.sgemm = sgemm;
@@ -65,6 +67,10 @@ Status gemm_blas_load(Err *err) {
   if (blas.sgemm) return NN_OK;
   return err_set(err, NN_UNSUPPORTED, "OpenBLAS cannot be used: %s (Debian: libopenblas0-pthread)",
                  blas.problem);
+}
+
+void (*gemm_blas_symbol(const char *name))(void) {
+  return blas.library ? (void (*)(void))dlsym(blas.library, name) : NULL;
 }
 
 const char *gemm_blas_name(void) {

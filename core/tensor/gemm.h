@@ -43,5 +43,7 @@ const char *gemm_kernel_name(Isa isa);
 const char *gemm_blas_name(void);
 /* Load OpenBLAS now, on one thread; NN_UNSUPPORTED when it cannot be loaded (own kernels serve). */
 Status gemm_blas_load(Err *err);
+/* A function of the loaded OpenBLAS by name, or NULL: its LAPACK (see lapack.h). */
+void (*gemm_blas_symbol(const char *name))(void);
 
 #endif

@@ -2,7 +2,8 @@
 ---@meta
 -- luacheck: ignore 212
 
---- An array of numbers.
+--- An array of numbers. Operations and the functions of the module that take a tensor first are methods,
+--- too. NAME_, as in `x:add_(y)`, writes the result of the elementwise operation NAME over x.
 ---@class Tensor
 local Tensor = {}
 
@@ -61,6 +62,33 @@ function Tensor:copy(source) end
 ---@param flat Tensor of the same dtype
 ---@param offset integer in elements, from 0
 function Tensor:adopt(flat, offset) end
+
+--- Collect gradients in this tensor from now on: operations on it are remembered, and `y:backward()`
+--- goes back over them. The tensor itself must not be written to, except in tensor.no_grad.
+---@param wanted? boolean default true; false: no more
+---@return Tensor self
+function Tensor:requires_grad(wanted) end
+
+--- Whether a gradient will reach this tensor or go through it.
+---@return boolean
+function Tensor:is_tracked() end
+
+--- The same elements, in the same memory, without a past: no gradient goes through it.
+---@return Tensor
+function Tensor:detach() end
+
+--- Add d self / d x to `x:grad()` of every x that requires a gradient and that this value was made from.
+--- A value of more than one element needs the gradient that arrives.
+---@param gradient? Tensor of this tensor's shape; default 1
+function Tensor:backward(gradient) end
+
+--- The gradient that backward has added up; nil before the first, and for tensors that require none.
+---@return Tensor?
+function Tensor:grad() end
+
+--- Forget the gradient.
+---@return Tensor self
+function Tensor:zero_grad() end
 
 --- The SHA-256 of dtype, shape and elements, as hex digits.
 ---@return string

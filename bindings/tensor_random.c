@@ -1,0 +1,125 @@
+/* Random tensors: tensor.rand, randn, randint, randperm. The numbers of a call are a function of
+ * the seed and of how many random tensors were made since it was set, so a script draws the same
+ * ones every time; models and data sets have streams of their own. */
+#include "tensor.h"
+
+#include "base/rng.h"
+
+typedef struct Generator {
+  uint64_t seed, calls;
+} Generator;
+
+static Generator *generator(lua_State *L) {
+  static const char key;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TUSERDATA) {
+    lua_pop(L, 1);
+    Generator *made = lua_newuserdatauv(L, sizeof *made, 0);
+    *made = (Generator){0};
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  }
+  Generator *found = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return found;
+}
+
+static Rng next_stream(lua_State *L) {
+  Generator *source = generator(L);
+  return rng_make(source->seed, RNG_USER, source->calls++);
+}
+
+static int manual_seed(lua_State *L) {
+  *generator(L) = (Generator){.seed = (uint64_t)luaL_checkinteger(L, 1)};
+  return 0;
+}
+
+/* A new tensor of the shape at `index` (a table, or all arguments from there on). */
+static Tensor *new_of_shape(lua_State *L, int index, DType dtype) {
+  Err err;
+  Shape shape = binding_check_shape(L, index);
+  if (lua_istable(L, index)) dtype = binding_opt_dtype(L, index + 1, dtype);
+  Tensor *tensor = binding_new_tensor(L);
+  if (tensor_new_raw(tensor, dtype, &shape, &err) != NN_OK) binding_raise(L, &err);
+  return tensor;
+}
+
+static Tensor *new_floats(lua_State *L, const char *what) {
+  Tensor *tensor = new_of_shape(L, 1, DTYPE_F32);
+  if (tensor->dtype == DTYPE_I64)
+    binding_raisef(L, "%s: makes float32 or float64, not int64; see randint", what);
+  return tensor;
+}
+
+/* rand(shape, dtype): in [0, 1); of float32 multiples of 2^-24, so that none is rounded up to 1. */
+static int uniform(lua_State *L) {
+  enum { CHUNK = 256 };
+  Tensor *tensor = new_floats(L, "rand");
+  Rng rng = next_stream(L);
+  int64_t count = tensor_count(tensor);
+  uint64_t bits[CHUNK];
+  for (int64_t done = 0; done < count; done += CHUNK) {
+    int64_t now = count - done < CHUNK ? count - done : CHUNK;
+    rng_fill_u64(&rng, (uint64_t)done, bits, (size_t)now);
+    for (int64_t i = 0; i < now; i++)
+      if (tensor->dtype == DTYPE_F32)
+        ((float *)tensor->data)[done + i] = (float)(bits[i] >> 40) * 0x1p-24F;
+      else
+        ((double *)tensor->data)[done + i] = (double)(bits[i] >> 11) * 0x1p-53;
+  }
+  return 1;
+}
+
+/* randn(shape, dtype) */
+static int normal(lua_State *L) {
+  enum { CHUNK = 256 };
+  Tensor *tensor = new_floats(L, "randn");
+  Rng rng = next_stream(L);
+  int64_t count = tensor_count(tensor);
+  double values[CHUNK];
+  for (int64_t done = 0; done < count; done += CHUNK) {
+    int64_t now = count - done < CHUNK ? count - done : CHUNK;
+    rng_fill_normal(&rng, (uint64_t)done, values, (size_t)now);
+    for (int64_t i = 0; i < now; i++) tensor_set(tensor, done + i, values[i]);
+  }
+  return 1;
+}
+
+/* randint(low, high, shape): int64, low <= n < high */
+static int integers(lua_State *L) {
+  lua_Integer low = luaL_checkinteger(L, 1), high = luaL_checkinteger(L, 2);
+  if (high <= low)
+    return binding_raisef(L,
+                          "randint: numbers from %lld up to, but less than, %lld: there are none",
+                          (long long)low, (long long)high);
+  Tensor *tensor = new_of_shape(L, 3, DTYPE_I64);
+  Rng rng = next_stream(L);
+  uint64_t range = (uint64_t)high - (uint64_t)low;
+  for (int64_t i = 0, count = tensor_count(tensor); i < count; i++) {
+    uint64_t drawn = (uint64_t)low + rng_below(&rng, (uint64_t)i, range);
+    if (tensor->dtype == DTYPE_I64)
+      ((int64_t *)tensor->data)[i] = (int64_t)drawn;
+    else
+      tensor_set(tensor, i, (double)(int64_t)drawn);
+  }
+  return 1;
+}
+
+/* randperm(n): 0 .. n-1 in random order, int64 */
+static int permutation(lua_State *L) {
+  Err err;
+  lua_Integer count = luaL_checkinteger(L, 1);
+  if (count < 0) return binding_raisef(L, "randperm: %lld elements", (long long)count);
+  Shape shape = {.ndim = 1, .dims = {count}};
+  Tensor *tensor = binding_new_tensor(L);
+  if (tensor_new_raw(tensor, DTYPE_I64, &shape, &err) != NN_OK) return binding_raise(L, &err);
+  Rng rng = next_stream(L);
+  rng_permutation(&rng, tensor->data, (size_t)count);
+  return 1;
+}
+
+void tensor_random(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"manual_seed", manual_seed}, {"rand", uniform},         {"randn", normal},
+      {"randint", integers},        {"randperm", permutation}, {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
+}
