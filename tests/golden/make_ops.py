@@ -387,6 +387,75 @@ def recurrent_before(a, y, h0=None, lengths=None):
         if length > 0:
             out[row, length - 1] = h0[row, 0]
     return out
+def centred(x):
+    """x less a common number, which changes nothing: a large one costs even PyTorch digits."""
+    middle = x.detach().mean().round() if x.numel() else 0
+    return x - middle if math.isfinite(middle) else x
+
+
+def layer_norm(a, x, weight=None, bias=None):
+    return F.layer_norm(centred(x), x.shape[-int(a.get("dims", 1)):], weight, bias, a.get("eps", 1e-5))
+
+
+def rms_norm(a, x, weight=None):
+    dims = tuple(range(-int(a.get("dims", 1)), 0))
+    y = x / torch.sqrt((x * x).mean(dims, True) + a.get("eps", 1.1920929e-7))
+    return y if weight is None else y * weight
+
+
+def group_norm(a, x, weight=None, bias=None):
+    return F.group_norm(centred(x), int(a["groups"]), weight, bias, a.get("eps", 1e-5))
+
+
+def batch_norm(a, x, weight=None, bias=None):
+    return F.batch_norm(centred(x), None, None, weight, bias, True, 0, a.get("eps", 1e-5))
+
+
+def local_response_norm(a, x):
+    return F.local_response_norm(x if x.dim() > 2 else x[:, :, None], int(a["size"][0]),
+                                 a.get("alpha", 1e-4), a.get("beta", 0.75), a.get("k", 1.0)).reshape(x.shape)
+
+
+def norm_grad(g, x, mean, inv, rest, weight, dims):
+    """The gradient in x over axes dims for any statistics, with (x - mean - rest) inv the normalised x."""
+    xhat, h = (x - mean - rest) * inv, g if weight is None else g * weight
+    return inv * (h - h.mean(dims, True) - xhat * (h * xhat).mean(dims, True))
+
+
+def layer_norm_grad(a, g, x, mean, inv, rest, weight=None):
+    dims = int(a.get("dims", 1))
+    stats = [s.reshape(s.shape + (1,) * dims) for s in (mean, inv, rest)]
+    return norm_grad(g, x, *stats, weight, tuple(range(-dims, 0)))
+
+
+def rms_norm_grad(a, g, x, inv, weight=None):
+    dims = tuple(range(-int(a.get("dims", 1)), 0))
+    inv, h = inv.reshape(inv.shape + (1,) * len(dims)), g if weight is None else g * weight
+    return inv * (h - x * inv * (h * x * inv).mean(dims, True))
+
+
+def group_norm_grad(a, g, x, mean, inv, rest, weight=None):
+    shape = (x.shape[0], int(a["groups"]), x.shape[1] // int(a["groups"]), -1)
+    stats = [s[:, :, None, None] for s in (mean, inv, rest)]
+    weight = None if weight is None else weight.reshape(1, *shape[1:3], 1)
+    return norm_grad(g.reshape(shape), x.reshape(shape), *stats, weight, (2, 3)).reshape(x.shape)
+
+
+def batch_norm_grad(a, g, x, mean, variance, rest, weight=None):
+    shape = (1, -1) + (1,) * (x.dim() - 2)
+    inv = 1 / torch.sqrt(variance + a.get("eps", 1e-5))
+    stats = [s.reshape(shape) for s in (mean, inv, rest)]
+    weight = None if weight is None else weight.reshape(shape)
+    return norm_grad(g, x, *stats, weight, (0,) + tuple(range(2, x.dim())))
+
+
+def local_response_norm_grad(a, g, x, y, s):
+    size, beta = int(a["size"][0]), a.get("beta", 0.75)
+    term, total = g * y / s, torch.zeros_like(x)
+    for c in range(x.shape[1]):
+        low, high = max(0, c - (size - 1) // 2), c + size // 2 + 1
+        total[:, c] = term[:, low:high].sum(1)
+    return g * s ** -beta - 2 * a.get("alpha", 1e-4) * beta / size * x * total
 
 
 OPS = {
@@ -495,6 +564,16 @@ OPS = {
     "recurrent_before": recurrent_before,
     "attention": attention,
     "attention_grad": attention_grad,
+    "layer_norm": layer_norm,
+    "layer_norm_grad": layer_norm_grad,
+    "rms_norm": rms_norm,
+    "rms_norm_grad": rms_norm_grad,
+    "group_norm": group_norm,
+    "group_norm_grad": group_norm_grad,
+    "batch_norm": batch_norm,
+    "batch_norm_grad": batch_norm_grad,
+    "local_response_norm": local_response_norm,
+    "local_response_norm_grad": local_response_norm_grad,
     "max_pool": max_pool,
     "max_pool_grad": max_pool_grad,
     "avg_pool": avg_pool,

@@ -4,13 +4,11 @@
  * apart, and put together again by the gradient, without a gather. Larger windows than a byte can
  * number, and those of adaptive pooling, are scanned one by one. Parts are ranges of planes. */
 #include "op/pool.h"
-#include "op/kernel/family.h"
+#include "op/kernel/vector.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
-
-#define INLINE static inline __attribute__((always_inline))
 
 enum { AVG_INCLUDE_PAD = 4 };
 enum { NOWHERE = POOL_MAX_COMPACT }; /* the place of a maximum, when the window saw nothing */
@@ -83,36 +81,18 @@ static void frame_empty(const Frame *frame, const Pool *pool, real *dx) {
 
 /* ---- vectors of columns ---- */
 
-typedef real Vec __attribute__((vector_size(32)));
-enum { WIDTH = sizeof(Vec) / sizeof(real) };
 typedef uint8_t Bytes __attribute__((vector_size(WIDTH)));
 #if defined(REAL_F64)
-typedef int64_t Mask __attribute__((vector_size(32)));
 #define EVEN 0, 2, 4, 6
 #define ODD 1, 3, 5, 7
 #define LOW 0, 4, 1, 5
 #define HIGH 2, 6, 3, 7
 #else
-typedef int32_t Mask __attribute__((vector_size(32)));
 #define EVEN 0, 2, 4, 6, 8, 10, 12, 14
 #define ODD 1, 3, 5, 7, 9, 11, 13, 15
 #define LOW 0, 8, 1, 9, 2, 10, 3, 11
 #define HIGH 4, 12, 5, 13, 6, 14, 7, 15
 #endif
-
-INLINE Vec vec_load(const real *x) {
-  Vec v;
-  memcpy(&v, x, sizeof v);
-  return v;
-}
-
-/* Store the first `room` elements, or all. */
-INLINE void vec_store(real *out, Vec v, int64_t room) {
-  if (room >= WIDTH)
-    memcpy(out, &v, sizeof v);
-  else
-    for (int64_t l = 0; l < room; l++) out[l] = v[l];
-}
 
 INLINE Vec vec_pick(Mask mask, Vec a, Vec b) {
 #if defined(__AVX2__) && defined(REAL_F64)
