@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -388,6 +389,38 @@ static int proc_enter(lua_State *L) {
   return 1;
 }
 
+/* What the process has of memory of its own: VmData of /proc/self/status, in bytes; 0 if unknown.
+ */
+static uint64_t data_bytes(void) {
+  FILE *file = fopen("/proc/self/status", "r");
+  if (!file) return 0;
+  char line[256];
+  unsigned long long kilobytes = 0;
+  while (fgets(line, sizeof line, file))
+    if (sscanf(line, "VmData: %llu", &kilobytes) == 1) break;
+  fclose(file);
+  return (uint64_t)kilobytes * 1024;
+}
+
+/* limit_memory(bytes) -> true: let this process have so much more than it has now; requests beyond
+ * fail as "not enough memory". nil and a message when the system refuses. */
+static int proc_limit_memory(lua_State *L) {
+  lua_Integer bytes = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, bytes > 0, 1, "a number of bytes expected");
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_DATA, &limit) == 0) {
+    rlim_t wanted = (rlim_t)(data_bytes() + (uint64_t)bytes);
+    if (limit.rlim_max == RLIM_INFINITY || wanted < limit.rlim_max) limit.rlim_cur = wanted;
+    if (setrlimit(RLIMIT_DATA, &limit) == 0) {
+      lua_pushboolean(L, 1);
+      return 1;
+    }
+  }
+  lua_pushnil(L);
+  lua_pushfstring(L, "memory cannot be limited: %s", strerror(errno));
+  return 2;
+}
+
 int luaopen_core_proc(lua_State *L);
 int luaopen_core_proc(lua_State *L) {
   static const luaL_Reg crew_methods[] = {
@@ -408,6 +441,7 @@ int luaopen_core_proc(lua_State *L) {
                                        {"decode", proc_decode},
                                        {"folder", proc_folder},
                                        {"enter", proc_enter},
+                                       {"limit_memory", proc_limit_memory},
                                        {NULL, NULL}};
   make_type(L, CREW_TYPE, crew_methods);
   make_type(L, CHANNEL_TYPE, channel_methods);

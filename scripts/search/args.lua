@@ -25,7 +25,7 @@ local ALIASES = { ["--workers"] = "-j", ["-h"] = "--help", ["-q"] = "--quiet" }
 local SETTABLE = {
   seed = "integer", seeds = "integer", store = "string", threads = "integer", timeout = "number",
   trials = "integer", workers = "integer", sampler = "string", select = "string", pruner = "string",
-  lag = "integer",
+  lag = "integer", stall = "number", memory = "string", retries = "integer",
 }
 
 local function find(word)

@@ -59,8 +59,30 @@ end
 
 local wake
 
+-- Failures of a trial are tried again `retries` times; each is recorded. Returns whether it will be.
+local function retry(self, slot, result)
+  local trial = self.slots[slot].trial
+  trial.tries = (trial.tries or 0) + 1
+  if result.state ~= "failed" or trial.tries > self.plan.retries then
+    return false
+  end
+  self.slots[slot].trial = nil
+  self.running = self.running - 1
+  self.order:again_with(trial)
+  self.record:event(trial.id, "retry", ("attempt %d of %d failed: %s"):format(trial.tries, self.plan.retries + 1,
+    result.message or result.reason or "?"))
+  self.progress:stopped(slot)
+  self.progress:note(("trial %d failed, trying again: %s"):format(trial.number,
+    (result.message or result.reason or "?"):match("[^\n]*")))
+  return true
+end
+
 local function finish(self, slot, result)
   local worker = self.slots[slot]
+  if retry(self, slot, result) then
+    wake(self)
+    return
+  end
   local trial = worker.trial
   worker.trial = nil
   self.running = self.running - 1
@@ -96,6 +118,7 @@ local function assign(self, slot)
   end
   trial.curve, trial.final = {}, nil
   worker.trial, worker.begun, worker.output, worker.size = trial, proc.now(), {}, 0
+  worker.heard = worker.begun
   worker.epochs, worker.crash, worker.exit, worker.late = 0, nil, nil, nil
   self.running = self.running + 1
   self.record:start(trial, slot)
@@ -138,8 +161,7 @@ local function death_of(self, worker, death)
     signal = death.signal,
   }
   if worker.late then
-    result.reason = "time-out"
-    result.message = ("no result within %g s"):format(self.plan.timeout)
+    result.reason, result.message = "time-out", worker.overdue
   elseif worker.exit then
     result.reason, result.line = "exit", worker.exit.line
     result.message = ("run called os.exit(%s)"):format(worker.exit.code)
@@ -185,6 +207,7 @@ function on.message(self, slot, value)
   elseif not trial then
     return
   elseif value.kind == "report" then
+    worker.heard = proc.now()
     worker.epochs = worker.epochs + #value.rows
     for _, row in ipairs(value.rows) do
       self.record:metrics(trial, row)
@@ -264,18 +287,32 @@ end
 
 -- ---- time ----
 
+-- When a worker's trial is too late: by its time-out, or because nothing is heard of it; and why.
+local function due_of(self, worker)
+  local limit, stall = self.plan.timeout, self.plan.stall
+  local due = limit and worker.begun + limit
+  if stall and (not due or worker.heard + stall < due) then
+    return worker.heard + stall, ("no epoch was reported for %g s"):format(stall)
+  end
+  return due, due and ("no result within %g s"):format(limit)
+end
+
 -- End trials that take too long, politely first: SIGABRT lets the worker name its line.
 local function watch_time(self)
-  local limit, now = self.plan.timeout, proc.now()
-  local wait
+  local now, wait = proc.now(), nil
   for slot, worker in pairs(self.slots) do -- in any order: each is judged alone
-    if limit and worker.trial then
-      local due = worker.late and worker.late + KILL_AFTER or worker.begun + limit
+    local due, why
+    if worker.trial then
+      due, why = due_of(self, worker)
+      due = worker.late and worker.late + KILL_AFTER or due
+    end
+    if due then
       if due > now then
         wait = math.min(wait or due - now, due - now)
       elseif not worker.late then
-        worker.late, wait = now, math.min(wait or KILL_AFTER, KILL_AFTER)
-        self.record:event(worker.trial.id, "time-out", ("after %g s"):format(limit))
+        worker.late, worker.overdue = now, why
+        wait = math.min(wait or KILL_AFTER, KILL_AFTER)
+        self.record:event(worker.trial.id, "time-out", why)
         self.crew:kill(slot, "SIGABRT")
       else
         self.crew:kill(slot, "SIGKILL")

@@ -42,6 +42,20 @@ local function check_gradcheck(value)
     and ("must be true, false or \"auto\", got %s"):format(options.show(value)) or nil
 end
 
+local UNITS = { K = 1 << 10, M = 1 << 20, G = 1 << 30 }
+
+-- Bytes of "2G" or a number; nil for anything else.
+local function bytes_of(value)
+  local number, unit = tostring(value):upper():match("^(%d+%.?%d*)([KMG]?)B?$")
+  number = number and tonumber(number) * (UNITS[unit] or 1)
+  return number and number >= 1 and math.floor(number) or nil
+end
+
+local function check_memory(value)
+  return not bytes_of(value)
+    and ("must be bytes, or e.g. \"500M\" or \"2G\"; got %s"):format(options.show(value)) or nil
+end
+
 local SPEC = {
   name = { type = "string", required = true, check = check_name,
     help = "of the study; also names its store" },
@@ -65,6 +79,10 @@ local SPEC = {
   workers = positive("trials trained at a time; default: all cores", { max = MAX_WORKERS }),
   threads = positive("threads within one trial; results depend on it", { default = 1, max = 64 }),
   timeout = { type = "number", above = 0, help = "seconds a trial may take" },
+  stall = { type = "number", above = 0, help = "seconds that may pass in a trial without a reported epoch" },
+  memory = { type = "string|integer", check = check_memory,
+    help = "\"2G\", \"500M\" or bytes that a trial may take beside what the script has loaded" },
+  retries = { type = "integer", min = 0, default = 0, help = "times a trial that fails is tried again" },
   store = { type = "string", help = "file of the run store; default results/NAME.db" },
   gradcheck = { type = "boolean|string", default = "auto", check = check_gradcheck,
     help = "check gradients of the script's own layers and losses where they are first used, in under a second: "
@@ -190,7 +208,9 @@ local function make_plan(asked, words)
     select = asked.select, space_text = json.encode(space:describe()), sampler = sampler,
     pruner = pruner, lag = asked.lag, names = names, label = label, seed = asked.seed, seeds = asked.seeds,
     trials = asked.trials,
-    threads = asked.threads, timeout = asked.timeout, quiet = asked.quiet, retry = asked.retry,
+    threads = asked.threads, timeout = asked.timeout, stall = asked.stall, retries = asked.retries,
+    memory = asked.memory and bytes_of(asked.memory), memory_text = tostring(asked.memory),
+    quiet = asked.quiet, retry = asked.retry,
     fresh = asked.fresh, resume = asked.resume, run = asked.run, files = files, script = script,
     data = data_of(asked.data), engine = engine_facts(),
     store = asked.store or ("results/%s.db"):format(asked.name),
@@ -349,7 +369,8 @@ function M.sweep(given)
     options.fail("search.sweep: %s", link)
   elseif role == "worker" then
     in_worker = true
-    worker.serve(link, { run = plan.run, objective = plan.goal, threads = plan.threads, gradcheck = asked.gradcheck })
+    worker.serve(link, { run = plan.run, objective = plan.goal, threads = plan.threads, memory = plan.memory,
+      memory_text = plan.memory_text, gradcheck = asked.gradcheck })
   end
   local opened, journal, message = pcall(record.open, plan)
   if not opened or not journal then

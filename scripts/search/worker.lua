@@ -183,19 +183,29 @@ function M.perform(spec, job, channel, current)
   if fine then
     return result, true
   end
+  local text = type(result) == "table" and result.message or tostring(result)
+  if spec.memory and (text:find("not enough memory", 1, true) or text:find("no memory", 1, true)) then
+    result = { message = ("%s (the sweep's limit is %s per trial)"):format(text, spec.memory_text),
+      line = type(result) == "table" and result.line or nil }
+    trial.out_of_memory = true
+  end
   if type(result) ~= "table" then -- no memory for the handler
     result = { message = tostring(result) }
   end
-  return { kind = "done", state = "failed", reason = "error", message = result.message, line = result.line,
+  return { kind = "done", state = "failed", reason = trial.out_of_memory and "memory" or "error",
+    message = result.message, line = result.line,
     detail = result.frames, epochs = #trial.rows }, false
 end
 
 --- Serve trials until there are no more. Does not return.
 ---@param channel userdata from core.proc.start
----@param spec {run: function, objective: table, threads: integer, prepare: function?}
+---@param spec {run: function, objective: table, threads: integer, memory: integer?, memory_text: string?}
 function M.serve(channel, spec)
   local current = {}
   watch_exit(channel, current)
+  if spec.memory then
+    assert(proc.limit_memory(spec.memory))
+  end
   while true do
     local job = channel:receive()
     if job == nil then

@@ -95,6 +95,57 @@ return testing.run {
     testing.equal({ best.params, best.mean, best.trials, best.n }, { { x = 1 }, 1.0, { 1, 2 }, 2 })
     testing.equal(study:curves("loss")[3].mean, { 3.5, 3 })
   end,
+  ["a trial that takes too much memory fails alone, with the limit in its message"] = function()
+    local study = sweep { memory = "80M", space = { kind = { "table", "fine", "tensor" } }, run = function(trial)
+      local kept = {}
+      for i = 1, trial.params.kind == "fine" and 0 or 1e7 do
+        kept[i] = trial.params.kind == "tensor" and require("tensor").ones { 1000, 1000 } or ("x"):rep(1000) .. i
+      end
+      return { loss = 1 }
+    end }
+    for i, trial in ipairs(study.trials) do
+      testing.equal(trial.state, i == 2 and "finished" or "failed")
+      testing.equal(trial.reason, i ~= 2 and "memory" or nil)
+      testing.contains(trial.message or "80M per trial", "80M per trial")
+    end
+    testing.raises('must be bytes, or e.g. "500M"', function() sweep { memory = "many" } end)
+  end,
+  ["a trial of which nothing is heard is ended, also inside a loop, and its line named"] = function()
+    local study = sweep { stall = 1.5, run = function(trial)
+      for epoch = 1, 4 do
+        trial:report(epoch, { loss = 1 })
+        local stop = os.clock() + 0.02
+        repeat until os.clock() > stop
+      end
+      while trial.params.x == 2 do -- for ever
+      end
+    end }
+    testing.equal({ study.trials[1].state, study.trials[2].reason }, { "finished", "time-out" })
+    testing.matches(study.trials[2].message, "^tests/lua/test_search_sweep.lua:%d+: no epoch was reported for 1.5 s")
+  end,
+  ["failed trials are tried again as often as asked, and each attempt is recorded"] = function()
+    local path, tried = fresh ".db", fresh ".txt"
+    local study = sweep { retries = 2, store = path, workers = 1, run = function(trial)
+      local file = assert(io.open(tried, "a+"))
+      local attempts = #file:read("a")
+      file:write("x")
+      file:close()
+      if trial.params.x == 1 and attempts < 2 or trial.params.x == 3 then
+        error("flaky " .. attempts)
+      end
+      return { loss = 1 }
+    end }
+    testing.equal({ study.trials[1].state, study.trials[3].state }, { "finished", "failed" })
+    local opened = assert(store.open(path, "read"))
+    local retries = {}
+    for _, event in ipairs(opened:rows("event_list", 1)) do
+      retries[#retries + 1] = event.kind == "retry" and event.detail:match("attempt %d of 3") or nil
+    end
+    local attempts = opened:rows("trial_get", 1, 3)[1].attempt
+    opened:close()
+    testing.equal(retries, { "attempt 1 of 3", "attempt 2 of 3", "attempt 1 of 3", "attempt 2 of 3" })
+    testing.equal(attempts, 3)
+  end,
   ["seeds are shared by configurations and differ between repeats"] = function()
     local study = sweep { seeds = 2, run = function(trial)
       return { loss = math.random(), seed = trial.seed }
