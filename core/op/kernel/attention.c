@@ -10,16 +10,14 @@
 
 #include "base/hash.h"
 #include "op/kernel/family.h"
+#include "op/kernel/gate.h"
 #include "op/kernel/philox.h"
 #include "tensor/gemm.h"
 
 /* Two tiles of float32 are as large as the first-level cache; larger ones measured no faster. */
 enum { BLOCK = 64 };
 
-/* The smallest exponent whose power is a normal number: what is below counts as 0. */
-#define EXP_LOWEST ((real)(sizeof(real) == 4 ? -87 : -708))
-
-typedef real Tile[BLOCK * BLOCK];
+typedef real Scores[BLOCK * BLOCK];
 
 /* One head of one sample. */
 typedef struct Head {
@@ -40,7 +38,7 @@ typedef struct Head {
   uint64_t first; /* address of the head's first score */
 } Head;
 
-static int64_t round_up(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
+static int64_t round_up(int64_t count) { return (count + VL - 1) / VL * VL; }
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -129,6 +127,46 @@ static void multiply(real *c, int64_t c_row, bool add, Matrix a, Matrix b, int64
   gemm_runner(REAL_DTYPE, KERNEL_ISA)(&gemm, 0, 1);
 }
 
+/* ---- vectors ---- */
+
+INLINE Vec vec_all(real x) { return x - (Vec){0}; }
+
+INLINE Vec vec_pick(GateBits where, Vec yes, Vec no) {
+  return (Vec)((where & (GateBits)yes) | (~where & (GateBits)no));
+}
+
+/* The larger; b where a is NaN. */
+INLINE Vec vec_max(Vec a, Vec b) {
+#if defined(__AVX2__) && defined(REAL_F64)
+  return _mm256_max_pd(a, b);
+#elif defined(__AVX2__)
+  return _mm256_max_ps(a, b);
+#else
+  return vec_pick(a > b, a, b);
+#endif
+}
+
+/* Combine all lanes of a vector into one number. */
+#if defined(REAL_F64) && VEC_BYTES == 16
+#define FOLD(f, v) (v = f(v, SHUFFLE(v, v, 1, 0)), v[0])
+#elif defined(REAL_F64) || VEC_BYTES == 16
+#define FOLD(f, v) (v = f(v, SHUFFLE(v, v, 2, 3, 0, 1)), v = f(v, SHUFFLE(v, v, 1, 0, 3, 2)), v[0])
+#else
+#define FOLD(f, v)                                                                                 \
+  (v = f(v, SHUFFLE(v, v, 4, 5, 6, 7, 0, 1, 2, 3)),                                                \
+   v = f(v, SHUFFLE(v, v, 2, 3, 0, 1, 6, 7, 4, 5)),                                                \
+   v = f(v, SHUFFLE(v, v, 1, 0, 3, 2, 5, 4, 7, 6)), v[0])
+#endif
+#define PLUS(a, b) ((a) + (b))
+
+/* exp(x) for x <= 0; what has no normal number as its power counts as 0. */
+INLINE Vec vec_exp(Vec x) {
+  Vec lowest = vec_all(-GATE_SIGMOID_MAX), scale, part = gate_exp(vec_max(lowest, x), &scale);
+  return vec_pick(x < lowest, (Vec){0}, scale + scale * part);
+}
+
+static const real lane_numbers[] = {0, 1, 2, 3, 4, 5, 6, 7};
+
 /* ---- a tile of scores ---- */
 
 /* Queries from i0, keys from j0. */
@@ -150,27 +188,29 @@ static void find_penalties(const Head *head, const Span *span, real penalties[BL
 /* tile = scale Q K^T, masked; -inf up to whole vectors behind each row. */
 static void find_scores(const Head *head, const Span *span, real *tile) {
   real penalties[BLOCK];
-  int64_t cols = span->cols, padded = round_up(cols);
+  int64_t padded = round_up(span->cols);
+  Vec scale = vec_all(head->scale), hidden = vec_all((real)-INFINITY);
   if (head->padding) find_penalties(head, span, penalties);
   multiply(tile, BLOCK, false, (Matrix){head->q + span->i0 * head->q_row, head->q_row, false},
-           (Matrix){head->k + span->j0 * head->k_row, head->k_row, true}, span->rows, cols,
+           (Matrix){head->k + span->j0 * head->k_row, head->k_row, true}, span->rows, span->cols,
            head->size);
   for (int64_t r = 0; r < span->rows; r++, tile += BLOCK) {
-    int64_t i = span->i0 + r, seen = head->causal ? i + 1 - span->j0 : cols;
-    for (int64_t j = cols; j < padded; j++) tile[j] = 0;
-    for (int64_t j = 0; j < padded; j++) tile[j] *= head->scale;
+    int64_t i = span->i0 + r, seen = head->causal ? i + 1 - span->j0 : span->cols;
     const real *mask = head->mask ? head->mask + i * head->mask_row + span->j0 : NULL;
-    for (int64_t j = 0; mask && j < cols; j++) tile[j] += mask[j];
-    for (int64_t j = 0; head->padding && j < cols; j++) tile[j] += penalties[j];
-    for (int64_t j = seen < 0 ? 0 : least(seen, cols); j < padded; j++) tile[j] = (real)-INFINITY;
+    Vec number = vec_load(lane_numbers), limit = vec_all((real)least(seen, span->cols));
+    for (int64_t j = 0; j < padded; j += VL, number += VL) {
+      Vec score = vec_load(tile + j) * scale;
+      if (mask) score += vec_load(mask + j);
+      if (head->padding) score += vec_load(penalties + j);
+      vec_store(tile + j, vec_pick(number < limit, score, hidden));
+    }
   }
 }
 
 static real row_max(const real *x, int64_t padded) {
-  real top = (real)-INFINITY;
-#pragma omp simd reduction(max : top)
-  for (int64_t j = 0; j < padded; j++) top = x[j] > top ? x[j] : top;
-  return top;
+  Vec top = vec_load(x);
+  for (int64_t j = VL; j < padded; j += VL) top = vec_max(vec_load(x + j), top);
+  return FOLD(vec_max, top);
 }
 
 /* What is subtracted from a row's scores: its maximum, but a row of -inf must not become NaN. */
@@ -178,19 +218,13 @@ static real row_base(real top) { return top == (real)-INFINITY ? 0 : top; }
 
 /* x = exp(x - base) * factor; the sum of the exponentials. */
 static real row_exp(real *x, int64_t padded, real base, real factor) {
-  real lanes[LANES] = {0};
-  for (int64_t at = 0; at < padded; at += LANES)
-#pragma omp simd
-    for (int l = 0; l < LANES; l++) {
-      real value = x[at + l] - base;
-      real power = R(exp)(value < EXP_LOWEST ? EXP_LOWEST : value);
-      power = value < EXP_LOWEST ? 0 : power;
-      x[at + l] = power * factor;
-      lanes[l] += power;
-    }
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-  return lanes[0];
+  Vec sum = {0};
+  for (int64_t j = 0; j < padded; j += VL) {
+    Vec power = vec_exp(vec_load(x + j) - base);
+    sum += power;
+    vec_store(x + j, power * factor);
+  }
+  return FOLD(PLUS, sum);
 }
 
 /* to = x after dropout, for row i of the scores. */
@@ -211,12 +245,14 @@ static void clear_rows(real *x, int64_t row, int64_t rows, int64_t count) {
 }
 
 static void scale_row(real *x, int64_t count, real factor) {
-  for (int64_t i = 0; i < count; i++) x[i] *= factor;
+  int64_t i = 0;
+  for (; i + VL <= count; i += VL) vec_store(x + i, vec_load(x + i) * factor);
+  for (; i < count; i++) x[i] *= factor;
 }
 
 /* The rows [i0, i0 + rows) of one head's result. */
 static void attend(const Head *head, int64_t i0, int64_t rows) {
-  Tile tile __attribute__((aligned(64)));
+  Scores tile __attribute__((aligned(64)));
   real top[BLOCK], sum[BLOCK];
   real *out = head->out + i0 * head->out_row;
   for (int64_t r = 0; r < rows; r++) top[r] = (real)-INFINITY, sum[r] = 0;
@@ -226,10 +262,13 @@ static void attend(const Head *head, int64_t i0, int64_t rows) {
     find_scores(head, &span, tile);
     for (int64_t r = 0; r < rows; r++) {
       real *scores = tile + r * BLOCK, here = row_max(scores, padded);
-      here = here > top[r] ? here : top[r];
-      real keep = R(exp)(top[r] - row_base(here));
-      sum[r] = sum[r] * keep + row_exp(scores, padded, row_base(here), 1);
-      if (j0 > 0 && keep != 1) scale_row(out + r * head->out_row, head->value_size, keep);
+      here = here > top[r] || here != here ? here : top[r];
+      if (j0 > 0 && here != top[r]) {
+        real keep = R(exp)(top[r] - row_base(here));
+        scale_row(out + r * head->out_row, head->value_size, keep);
+        sum[r] *= keep;
+      }
+      sum[r] += row_exp(scores, padded, row_base(here), 1);
       if (head->p > 0) drop_row(head, i0 + r, &span, scores, scores);
       top[r] = here;
     }
@@ -269,15 +308,12 @@ typedef struct Gradients {
 } Gradients;
 
 static real dot(const real *a, const real *b, int64_t count) {
-  real lanes[LANES] = {0};
+  Vec sums = {0};
   int64_t i = 0;
-  for (; i + LANES <= count; i += LANES)
-#pragma omp simd
-    for (int l = 0; l < LANES; l++) lanes[l] += a[i + l] * b[i + l];
-  for (int l = 0; i < count; i++, l++) lanes[l] += a[i] * b[i];
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-  return lanes[0];
+  for (; i + VL <= count; i += VL) sums += vec_load(a + i) * vec_load(b + i);
+  real sum = FOLD(PLUS, sums);
+  for (; i < count; i++) sum += a[i] * b[i];
+  return sum;
 }
 
 /* From the scores of a tile: `weights` P, `dropped` P after dropout (may be the same memory), and
@@ -295,14 +331,17 @@ static void find_slopes(const Head *head, const Gradients *to, const Span *span,
     real mean = dot(g + r * head->out_row, out + r * head->out_row, head->value_size);
     row_exp(p, padded, row_base(stats[0]), stats[1] == 0 ? 0 : 1 / stats[1]);
     if (d != p) drop_row(head, span->i0 + r, span, p, d);
-    for (int64_t j = 0; j < span->cols; j++) s[j] = (d[j] * s[j] - p[j] * mean) * head->scale;
+    for (int64_t j = 0; j < padded; j += VL) {
+      Vec slope = vec_load(d + j) * vec_load(s + j) - vec_load(p + j) * mean;
+      vec_store(s + j, slope * head->scale);
+    }
   }
 }
 
 /* What one tile adds to the gradients of its queries, keys and values. */
 static void add_tile(const Head *head, const Gradients *to, const Span *span, bool add_keys) {
-  Tile weights __attribute__((aligned(64))), dropped __attribute__((aligned(64)));
-  Tile slopes __attribute__((aligned(64)));
+  Scores weights __attribute__((aligned(64))), dropped __attribute__((aligned(64)));
+  Scores slopes __attribute__((aligned(64)));
   real *used = head->p > 0 ? dropped : weights;
   real *dq = to->q ? to->q + span->i0 * head->q_row : NULL;
   real *dk = to->k ? to->k + span->j0 * head->k_row : NULL;
