@@ -95,6 +95,13 @@ local function tell_up_to(self, config)
   return true
 end
 
+-- A sampler hears of all configurations before the one it is asked for, those that were recorded, too.
+local function note(self, config, params)
+  if self.plan.sampler.known then
+    self.plan.sampler.known(config, params)
+  end
+end
+
 -- Parameters of a configuration: recorded, or proposed now; WAIT, or nil when there are no more.
 local function params_of(self, config)
   if self.config == config then
@@ -106,6 +113,7 @@ local function params_of(self, config)
   local recorded = self.plan.recorded[config]
   local params = recorded and recorded.params or self.plan.sampler.ask(config)
   if params then
+    note(self, config, params)
     self.config, self.params = config, params
     self.rule = self.plan.pruner and self.plan.pruner.rule(config, params)
   end
@@ -138,6 +146,9 @@ function Order:next()
       self.trials[number] = trial
       self.position = number + 1
       return trial
+    end
+    if (number - 1) % self.plan.seeds == 0 then
+      note(self, (number - 1) // self.plan.seeds + 1, trial.params)
     end
     self.position = number + 1
   end

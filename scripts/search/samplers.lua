@@ -1,108 +1,88 @@
---- Samplers: which configuration comes next. A sampler is an object with
----   ask(k) -> params of configuration k (1, 2, ...), or nil when there are no more
---- and may have `tell(k, results)`. ask(k) depends on k and the seed only, or on results told in
---- trial order, never on who asks or when.
+--- The samplers of a sweep: which configuration comes next.
+---
+--- A sampler is a table with
+---   ask(k, pending, attempt) -> params of configuration k (1, 2, ...), or nil when there are no more
+---   tell(k, result)             optional: it learns from results
+--- tell is called for 1, 2, 3, ... in this order, and ask(k) when exactly the first k - lag results have
+--- been told; `pending` lists the params of those between. result is {params, state, loss, losses}: the
+--- loss is smaller for better trials whatever the objective, and infinite for a trial that failed or
+--- diverged; `losses` has one for each objective. An ask must depend on nothing but its arguments, the seed
+--- and what was told: then a sweep gives the same table on any number of workers and when it was
+--- killed and continued. `attempt` counts from 0 how often a proposal for k was refused, for the
+--- constraint or because it was a repetition. What a sampler learns it takes from result.params: they
+--- need not be what it proposed.
 local options = require "options"
-local random = require "core.random"
+local sequence = require "search.sampler.sequence"
 
 local M = {}
 
-local MAX_POINTS = 1000000 -- of a grid, kept in memory
-local MAX_TRIES = 10000    -- of random points until one meets the constraint
+--- name -> { help, options: for options.check, new(problem, options) -> sampler }
+M.table = {
+  grid = require "search.sampler.grid",
+  random = require "search.sampler.random",
+  sobol = sequence.sobol,
+  halton = sequence.halton,
+  tpe = require "search.sampler.tpe",
+  gp = require "search.sampler.gp",
+  cmaes = require "search.sampler.cmaes",
+  de = require "search.sampler.de",
+  evolution = require "search.sampler.evolution",
+  nsga2 = require "search.sampler.nsga2",
+}
 
-local function copy(params)
-  local result = {}
-  for name, value in pairs(params) do
-    result[name] = value
+local function named(name, given, problem)
+  local row = M.table[name]
+  if not row then
+    local names = options.keys(M.table)
+    local near = options.nearest(name, names)
+    options.fail("unknown sampler '%s'%s", name, near and (" (did you mean '%s'?)"):format(near)
+      or "; the samplers are " .. table.concat(names, ", "))
   end
-  return result
+  local chosen = options.check(given, row.options, ("sampler '%s'"):format(name))
+  local sampler = row.new(problem, chosen)
+  sampler.name = name
+  sampler.settings = given
+  return sampler
 end
 
-local function allowed(problem, params)
-  if not problem.constraint then
-    return true
-  end
-  local fine, verdict = pcall(problem.constraint, copy(params))
-  if not fine then
-    options.fail("constraint failed for %s: %s", problem.label(params), verdict)
-  end
-  return verdict
-end
-
---- Every point of the space's grid, in the order of sorted names, the last varying fastest.
-function M.grid(problem)
-  local size = problem.space:size()
-  if size and size > MAX_POINTS then
-    options.fail("the grid has %d points, more than %d; use sampler = \"random\"", size, MAX_POINTS)
-  end
-  local points = {}
-  problem.space:each(function(params)
-    if allowed(problem, params) then
-      points[#points + 1] = copy(params)
-    end
-  end)
-  if #points == 0 then
-    options.fail("the constraint allows none of the %d points of the grid", size)
-  end
+-- A user's own: its functions are methods and get the space at the end.
+local function own(given, problem)
   return {
-    name = "grid",
-    count = #points,
-    ask = function(k)
-      return points[k]
+    name = given.name or "custom", count = given.count,
+    ask = function(k, pending, attempt)
+      return given:ask(k, problem.space, pending, attempt)
+    end,
+    tell = given.tell and function(k, result)
+      given:tell(k, result, problem.space)
     end,
   }
 end
 
---- Independent points: each parameter uniform over its domain, or over its magnitude with `log`.
-function M.random(problem)
-  local function draw(k, try)
-    -- The address of a number holds the parameter's name: a new parameter changes no other.
-    return problem.space:fill(function(name, domain)
-      return domain:at(random.uniform(problem.seed, name, (k << 16) + try))
-    end)
-  end
-  return {
-    name = "random",
-    ask = function(k)
-      for try = 0, MAX_TRIES - 1 do
-        local params = draw(k, try)
-        if allowed(problem, params) then
-          return params
-        end
-      end
-      options.fail("the constraint allows none of %d random configurations; "
-        .. "is it ever true?", MAX_TRIES)
-    end,
-  }
-end
-
-local NAMES = { "grid", "random" }
-
---- The sampler for a sweep: by name, or a user's own (a table with `ask`, or a function of k and the
---- space).
----@param given string|table|function|nil nil: a grid when the space has one, else random
----@param problem {space: table, seed: integer, constraint: function?, label: fun(params): string}
+--- The sampler for a sweep.
+---@param given string|table|function|nil a name; a name and options, { "tpe", startup = 20 }; a table with
+--- the methods ask(k, space, pending, attempt) and, if it learns, tell(k, result, space); a function of k
+--- and the space. nil: a grid when the space has one, else random
+---@param problem {space: table, seed: integer, allowed: function} allowed(params): the constraint
+---@return table sampler {name, ask, tell, count: number of its configurations if there is an end}
 function M.make(given, problem)
   if given == nil then
     given = problem.space:is_finite() and "grid" or "random"
   end
   if type(given) == "string" then
-    local make = (given == "grid" or given == "random") and M[given]
-    if not make then
-      local near = options.nearest(given, NAMES)
-      options.fail("unknown sampler '%s'%s", given,
-        near and (" (did you mean '%s'?)"):format(near) or "; the samplers are grid and random")
-    end
-    return make(problem)
+    return named(given, {}, problem)
   elseif type(given) == "function" then
-    return { name = "custom", ask = function(k) return given(k, problem.space) end }
+    return own({ ask = function(_, k, space) return given(k, space) end }, problem)
   elseif type(given) == "table" and type(given.ask) == "function" then
-    return {
-      name = given.name or "custom",
-      ask = function(k) return given:ask(k, problem.space) end,
-    }
+    return own(given, problem)
+  elseif type(given) == "table" and type(given[1]) == "string" then
+    local chosen = {}
+    for key, value in pairs(given) do
+      chosen[key] = key ~= 1 and value or nil
+    end
+    return named(given[1], chosen, problem)
   end
-  options.fail("sampler must be a name, a function or a table with ask, got %s", options.show(given))
+  options.fail("sampler must be a name, a name with options, a function or a table with ask, got %s",
+    options.show(given))
 end
 
 return M

@@ -6,10 +6,10 @@ local objectives = require "search.objective"
 local options = require "options"
 local proc = require "core.proc"
 local progress = require "search.progress"
+local proposals = require "search.proposals"
 local pruners = require "search.pruners"
 local random = require "core.random"
 local record = require "search.record"
-local samplers = require "search.samplers"
 local spaces = require "search.space"
 local studies = require "search.study"
 local worker = require "search.worker"
@@ -65,7 +65,8 @@ local SPEC = {
   run = { type = "function", required = true,
     help = "function(trial) that returns a history, a number, or a table of metrics" },
   sampler = { type = "string|table|function",
-    help = "\"grid\", \"random\" or your own; default: grid if the space has one, else random" },
+    help = "grid, random, sobol, halton, tpe, gp, cmaes, de, evolution or nsga2; with options: "
+      .. "{ \"tpe\", startup = 20 }; or your own; default: grid if the space has one, else random" },
   pruner = { type = "string|table", help = "\"median\", \"asha\", search.pruner.hyperband { ... } or your own: "
     .. "ends poor trials early; default none" },
   lag = positive("a proposal knows the results of all but the last so many configurations before it; "
@@ -198,8 +199,8 @@ local function make_plan(asked, words)
   local function label(params)
     return studies.label(params, names)
   end
-  local problem = { space = space, seed = asked.seed, constraint = asked.constraint, label = label }
-  local sampler = samplers.make(asked.sampler, problem)
+  local sampler = proposals.new { space = space, seed = asked.seed, constraint = asked.constraint,
+    sampler = asked.sampler, goal = objectives.parse(asked.objective) }
   local pruner = pruners.make(asked.pruner, objectives.parse(asked.objective))
   local files, script = record.files(asked.run)
   local recorded = {} -- trials the store had
@@ -281,6 +282,13 @@ local function announce(plan, view, journal, done)
     plan.name, journal.version > 1 and " version " .. journal.version or "", configs,
     configs == 1 and "" or "s", plan.seeds, plan.seeds == 1 and "" or "s", plan.total, plan.workers,
     plan.workers == 1 and "" or "s", plan.store))
+  if plan.sampler.share then
+    view:note(("the constraint allows about %.3g%% of the space"):format(100 * plan.sampler.share))
+  end
+  if plan.sampler.tell and plan.lag * plan.seeds < plan.workers then
+    view:note(("sampler '%s' has at most %d trials in work; lag = %d would use all workers"):format(
+      plan.sampler.name, plan.lag * plan.seeds, (plan.workers + plan.seeds - 1) // plan.seeds))
+  end
   if done > 0 then
     view:note(("%d of them are done already"):format(done))
   end

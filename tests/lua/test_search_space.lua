@@ -3,9 +3,8 @@ local testing = require "testing"
 
 local args = require "search.args"
 local json = require "search.json"
-local samplers = require "search.samplers"
+local proposals = require "search.proposals"
 local search = require "search"
-local space = require "search.space"
 
 local function grid(given)
   local points = {}
@@ -16,11 +15,11 @@ local function grid(given)
 end
 
 local function sampler(name, given, more)
-  local problem = { space = search.space(given), seed = 1, label = json.encode }
+  local problem = { space = search.space(given), seed = 1, sampler = name, goal = { direction = "min" } }
   for key, value in pairs(more or {}) do
     problem[key] = value
   end
-  return samplers.make(name, problem)
+  return proposals.new(problem)
 end
 
 local function apply(words, given)
@@ -196,6 +195,6 @@ return testing.run {
       o = search.choice { sgd = { m = search.fixed(0.9) } } }:describe()
     testing.equal(json.encode(described), '{"lr":{"high":1.0,"kind":"float","log":true,"low":0.001},'
       .. '"o":{"branches":{"sgd":{"m":{"kind":"fixed","values":[0.9]}}},"kind":"choice","values":["sgd"]}}')
-    testing.equal(tostring(space.int(1, 9, { log = true })), "int 1 to 9, log")
+    testing.equal(tostring(search.int(1, 9, { log = true })), "int 1 to 9, log")
   end,
 }

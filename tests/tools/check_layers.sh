@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 shopt -s nullglob globstar
 
-declare -A level=([base]=0 [tensor]=1 [store]=1 [proc]=1 [op]=2 [graph]=3 [layer]=4 [data]=4
+declare -A level=([base]=0 [tensor]=1 [store]=1 [proc]=1 [search]=1 [op]=2 [graph]=3 [layer]=4 [data]=4
   [train]=5 [model]=5)
 found=0
 finding() {
