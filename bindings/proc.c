@@ -402,6 +402,13 @@ static uint64_t data_bytes(void) {
   return (uint64_t)kilobytes * 1024;
 }
 
+/* resident() -> kilobytes of memory this process has at most had; 0 if unknown */
+static int proc_resident(lua_State *L) {
+  struct rusage usage;
+  lua_pushinteger(L, getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0);
+  return 1;
+}
+
 /* limit_memory(bytes) -> true: let this process have so much more than it has now; requests beyond
  * fail as "not enough memory". nil and a message when the system refuses. */
 static int proc_limit_memory(lua_State *L) {
@@ -442,6 +449,7 @@ int luaopen_core_proc(lua_State *L) {
                                        {"folder", proc_folder},
                                        {"enter", proc_enter},
                                        {"limit_memory", proc_limit_memory},
+                                       {"resident", proc_resident},
                                        {NULL, NULL}};
   make_type(L, CREW_TYPE, crew_methods);
   make_type(L, CHANNEL_TYPE, channel_methods);

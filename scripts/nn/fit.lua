@@ -473,6 +473,21 @@ end
 
 M.new_run = new_run
 
+-- In a sweep's pre-flight: a few real steps, from which the time of the whole run is told. An evaluation
+-- is reckoned as a third of training on as many rows: forward without backward.
+local function probe(run)
+  local first = proc.now()
+  run:single(1, 0)
+  local began, steps = proc.now(), 0
+  while steps < 1 or steps < 5 and proc.now() - began < 0.02 do
+    run:single(1, 0)
+    steps = steps + 1
+  end
+  local step = math.min((proc.now() - began) / steps, began - first)
+  local rows = run.rows + (run.options.validation and bundle.list(run.options.validation.x)[1]:shape()[1] / 3 or 0)
+  run.options.trial:probed { seconds = step * rows / run.batch * run.options.epochs }
+end
+
 --- Train. Starting values, the order of rows and dropout depend on `seed` alone; the loss of an epoch is
 --- the mean over its rows as they were met, penalties included. A loss or gradient that is not finite
 --- ends training with history.status "diverged" and a message naming step, layer and line.
@@ -488,6 +503,9 @@ M.new_run = new_run
 ---@options SPEC
 function Layer:fit(set, given)
   local run = new_run(self, set, given)
+  if run.options.trial and run.options.trial.probe then
+    probe(run)
+  end
   if can_chunk(run) then
     while not run.stop and run.done < run.options.epochs do
       run_chunk(run)

@@ -16,6 +16,7 @@ local OPTIONS = {
   { "--fresh", "fresh", "flag", nil, "begin again, as a new version of the study" },
   { "--resume", "resume", "flag", nil, "continue although the script has changed" },
   { "--retry", "retry", "flag", nil, "run failed trials again" },
+  { "--dry-run", "dry_run", "flag", nil, "try the corners of the space, say how long the sweep takes, and end" },
   { "--quiet", "quiet", "flag", nil, "no progress" },
   { "--help", "help", "flag", nil, "this text" },
 }
@@ -25,7 +26,7 @@ local ALIASES = { ["--workers"] = "-j", ["-h"] = "--help", ["-q"] = "--quiet" }
 local SETTABLE = {
   seed = "integer", seeds = "integer", store = "string", threads = "integer", timeout = "number",
   trials = "integer", workers = "integer", sampler = "string", select = "string", pruner = "string",
-  lag = "integer", stall = "number", memory = "string", retries = "integer",
+  lag = "integer", stall = "number", memory = "string", retries = "integer", preflight = "boolean",
 }
 
 local function find(word)
@@ -184,7 +185,12 @@ function M.apply(given, line)
           or "; it can be space.PARAMETER, " .. table.concat(options.keys(SETTABLE), ", "))
     else
       local kind, value = SETTABLE[name], text
-      if kind ~= "string" then
+      if kind == "boolean" then
+        value = WORDS[text]
+        if value == nil then
+          return nil, ("--set %s: expected true or false, got '%s'"):format(name, text)
+        end
+      elseif kind ~= "string" then
         value = tonumber(text)
         value = kind == "integer" and math.tointeger(value) or kind == "number" and value or nil
         if not value then

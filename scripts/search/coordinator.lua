@@ -155,7 +155,7 @@ local function last_words(worker)
 end
 
 -- Why a trial ended with its process.
-local function death_of(self, worker, death)
+local function death_of(worker, death)
   local result = {
     state = "failed", epochs = worker.epochs, line = worker.crash, rss_kb = death.rss_kb,
     signal = death.signal,
@@ -244,7 +244,7 @@ end
 function on.exit(self, slot, death)
   local worker = self.slots[slot]
   if worker.trial and not (death.signal == "SIGKILL" and try_again(self, slot)) then
-    finish(self, slot, death_of(self, worker, death))
+    finish(self, slot, death_of(worker, death))
   end
   self.slots[slot] = nil
   if not self.stopping and not self.hopeless and not self.order:exhausted() then

@@ -5,6 +5,7 @@ local json = require "search.json"
 local objectives = require "search.objective"
 local options = require "options"
 local proc = require "core.proc"
+local preflight = require "search.preflight"
 local progress = require "search.progress"
 local proposals = require "search.proposals"
 local pruners = require "search.pruners"
@@ -18,6 +19,7 @@ local M = {}
 
 local EXIT = { usage = 2, failed = 3, SIGINT = 130, SIGTERM = 143 }
 local MAX_WORKERS = 512
+local PREFLIGHT_TRIALS = 8 -- from so many on the space is tried first
 
 local function positive(help, more)
   local row = { type = "integer", min = 1, help = help }
@@ -91,6 +93,9 @@ local SPEC = {
   data = { type = "table", help = "data sets whose hashes are recorded; default: none" },
   quiet = { type = "boolean", default = false, help = "no progress" },
   table = { type = "boolean", default = true, help = "print the results at the end" },
+  preflight = { type = "boolean", help = "try the corners of the space before the first trial; default: when "
+    .. "the script uses nn and there are at least 8 trials" },
+  dry_run = { type = "boolean", default = false, help = "end after that" },
   fresh = { type = "boolean", default = false, help = "begin a new version of the study" },
   resume = { type = "boolean", default = false, help = "continue although something changed" },
   retry = { type = "boolean", default = false, help = "run failed trials again" },
@@ -119,7 +124,7 @@ local function read_options(given)
   if not line then
     usage(message)
   end
-  for _, flag in ipairs { "fresh", "resume", "retry", "quiet" } do
+  for _, flag in ipairs { "fresh", "resume", "retry", "quiet", "dry_run" } do
     copy[flag] = line[flag] or copy[flag]
   end
   if type(copy.space) == "table" then
@@ -209,6 +214,7 @@ local function make_plan(asked, words)
     select = asked.select, space_text = json.encode(space:describe()), sampler = sampler,
     pruner = pruner, lag = asked.lag, names = names, label = label, seed = asked.seed, seeds = asked.seeds,
     trials = asked.trials,
+    space = space, constraint = asked.constraint, dry_run = asked.dry_run,
     threads = asked.threads, timeout = asked.timeout, stall = asked.stall, retries = asked.retries,
     memory = asked.memory and bytes_of(asked.memory), memory_text = tostring(asked.memory),
     quiet = asked.quiet, retry = asked.retry,
@@ -320,6 +326,24 @@ local function make_study(plan, journal, trials, total)
   }
 end
 
+-- Pre-flight and the trials themselves.
+local function fly(crew, plan, trials, journal, view, done)
+  if plan.preflight and done < plan.total then
+    local results, interrupted = preflight.probe(crew, plan)
+    if interrupted then
+      return { stopped = interrupted, total = plan.total }
+    end
+    local lines, hopeless, failed = preflight.describe(plan, results, plan.total - done)
+    for _, line in ipairs(lines) do
+      view:note(line)
+    end
+    if hopeless or plan.dry_run then
+      return { hopeless = hopeless, dry = true, total = plan.total, failed = failed }
+    end
+  end
+  return coordinator.run(crew, plan, trials, journal, view)
+end
+
 -- Everything after the fork, in the coordinator. Returns the study or raises.
 local function coordinate(crew, plan, journal)
   local trials = known_trials(journal.done, plan)
@@ -333,7 +357,7 @@ local function coordinate(crew, plan, journal)
   }
   announce(plan, view, journal, done)
   local begun = proc.now()
-  local fine, outcome = pcall(coordinator.run, crew, plan, trials, journal, view)
+  local fine, outcome = pcall(fly, crew, plan, trials, journal, view, done)
   crew:close()
   view:close()
   if not fine then
@@ -342,7 +366,7 @@ local function coordinate(crew, plan, journal)
   end
   local finished
   finished, failed = count(trials, outcome.total)
-  journal:close(outcome.stopped or outcome.hopeless and "hopeless" or "done")
+  journal:close(outcome.stopped or outcome.hopeless and "hopeless" or outcome.dry and "dry run" or "done")
   view:note(("%d trial%s in %s%s"):format(finished - done, finished - done == 1 and "" or "s",
     progress.duration(proc.now() - begun), failed > 0 and (", %d of %d failed"):format(failed,
       outcome.total) or ""))
@@ -368,6 +392,8 @@ function M.sweep(given)
   end
   local asked, words = read_options(given)
   local plan = make_plan(asked, words)
+  plan.preflight = asked.dry_run or asked.preflight
+    or asked.preflight == nil and package.loaded["nn"] ~= nil and plan.total >= PREFLIGHT_TRIALS
   if M.instead then -- rerun: one trial only
     return M.instead(plan)
   end
@@ -389,6 +415,10 @@ function M.sweep(given)
   if outcome.stopped then
     io.stderr:write("finished trials are recorded; continue with:\n  ", plan.command, "\n")
     os.exit(EXIT[outcome.stopped], true)
+  elseif outcome.hopeless and outcome.dry then
+    options.fail("search.sweep: %s", outcome.hopeless)
+  elseif outcome.dry then
+    os.exit((outcome.failed or 0) > 0 and EXIT.failed or 0, true)
   elseif outcome.hopeless then
     options.fail("search.sweep: the first trials all failed the same way (--retry runs them again):\n%s",
       outcome.hopeless)

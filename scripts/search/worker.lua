@@ -23,6 +23,7 @@ local M = {}
 local Trial = { __name = "search.trial" }
 Trial.__index = Trial
 
+local PROBED = setmetatable({}, { __tostring = function() return "the pre-flight ends here" end })
 local LONGEST_MESSAGE = 4000 -- bytes of an error with its traceback
 local PACE = 0.05            -- seconds
 
@@ -38,6 +39,14 @@ local function script_line()
     end
     level = level + 1
   end
+end
+
+--- In a pre-flight: end the run with what was measured.
+---@private
+---@param measured {seconds: number?} of a whole trial
+function Trial:probed(measured)
+  self.measured = measured
+  error(PROBED, 0)
 end
 
 --- Record metrics of one epoch (or step); fit does it with `trial = trial`, and stops when this returns
@@ -57,6 +66,9 @@ function Trial:report(epoch, metrics)
     if type(value) == "number" and type(name) == "string" and name ~= "epoch" then
       row[name] = value
     end
+  end
+  if self.probe then -- a loop of one's own: how many epochs there will be, nobody knows
+    self:probed {}
   end
   self.rows[#self.rows + 1] = row
   if self.rule and row[self.metric] and not self.pruned then
@@ -130,6 +142,9 @@ local function conclude(trial, objective, result)
 end
 
 local function on_error(message)
+  if message == PROBED then
+    return message
+  end
   local line = script_line()
   if type(message) ~= "string" then
     message = (getmetatable(message) or {}).__tostring and tostring(message)
@@ -169,13 +184,17 @@ function M.perform(spec, job, channel, current)
   local trial = setmetatable({
     number = job.number, config = job.config, ["repeat"] = job["repeat"], params = job.params,
     seed = job.seed, threads = spec.threads, channel = channel, rows = {}, sent = 0,
-    sent_at = proc.now(), rule = job.rule, curve = {}, metric = spec.objective.metric,
+    sent_at = proc.now(), rule = job.rule, probe = job.probe, curve = {}, metric = spec.objective.metric,
   }, Trial)
   if current then
     current.trial = trial
   end
   math.randomseed(job.seed) -- the same for every configuration: they are compared in pairs
   local fine, result = xpcall(spec.run, on_error, trial)
+  if trial.probe and (fine or result == PROBED) then
+    local measured = trial.measured or { seconds = proc.now() - trial.sent_at }
+    return { kind = "done", state = "probed", seconds = measured.seconds, kilobytes = proc.resident() }, true
+  end
   if fine then
     fine, result = xpcall(conclude, on_error, trial, spec.objective, result)
   end

@@ -95,13 +95,48 @@ return testing.run {
     testing.equal({ best.params, best.mean, best.trials, best.n }, { { x = 1 }, 1.0, { 1, 2 }, 2 })
     testing.equal(study:curves("loss")[3].mean, { 3.5, 3 })
   end,
+  ["--dry-run tries the corners of the space, says what fails and how long it takes, and trains nothing"] = function()
+    local file = testing.write(fresh ".lua", [[
+local search, nn, tensor = require "search", require "nn", require "tensor"
+local set = { x = tensor.ones { 60, 3 }, y = tensor.ones { 60, 1 } }
+return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler = "random",
+  space = { size = search.int(1, 9), act = { "tanh", "rleu", "sigmoid" } },
+  run = function(trial)
+    return nn.Sequential { nn.Linear(trial.params.size, trial.params.act), nn.Linear(1) }:fit(set, { trial = trial })
+  end }
+]])
+    local _, err, status = run(file, "--dry-run --store " .. fresh ".db")
+    testing.matches(err, "pre%-flight: act=rleu size=%d fails: .-:6: nn.Linear: unknown activation")
+    testing.matches(err, "%d+ configurations tried, %d fail; the sweep takes about")
+    testing.equal(status, 3)
+    local none = testing.read(file):gsub('"tanh", "rleu", "sigmoid"', '"rleu"')
+    local _, whole, code = run(testing.write(fresh ".lua", none), "--dry-run --store " .. fresh ".db")
+    testing.contains(whole, "none of")
+    testing.contains(whole, "did you mean 'relu'?")
+    testing.equal(code, 1)
+  end,
+  ["a pre-flight leaves the results as they are"] = function()
+    local function trained(preflight)
+      local study = sweep { trials = 4, sampler = "random", preflight = preflight, run = function(trial)
+        local nn, tensor = require "nn", require "tensor"
+        local set = { x = tensor.ones { 20, 3 }, y = tensor.ones { 20, 1 } }
+        return nn.Sequential { nn.Dropout(0.5), nn.Linear(1) }:fit(set, { trial = trial, epochs = 2 })
+      end }
+      local losses = {}
+      for i, trial in ipairs(study.trials) do
+        losses[i] = trial.last
+      end
+      return losses
+    end
+    testing.equal(trained(true), trained(false))
+  end,
   ["a trial that takes too much memory fails alone, with the limit in its message"] = function()
     local study = sweep { memory = "80M", space = { kind = { "table", "fine", "tensor" } }, run = function(trial)
       local kept = {}
       for i = 1, trial.params.kind == "fine" and 0 or 1e7 do
         kept[i] = trial.params.kind == "tensor" and require("tensor").ones { 1000, 1000 } or ("x"):rep(1000) .. i
       end
-      return { loss = 1 }
+      return { loss = #kept }
     end }
     for i, trial in ipairs(study.trials) do
       testing.equal(trial.state, i == 2 and "finished" or "failed")
