@@ -14,7 +14,7 @@
 
 #define STORE_TYPE "nnrun.store"
 
-enum { MAX_VALUES = 24 };
+enum { MAX_VALUES = 32 };
 
 static Store *check_store(lua_State *L) {
   Store *store = *(Store **)luaL_checkudata(L, 1, STORE_TYPE);

@@ -434,6 +434,9 @@ function Run:epoch()
     print_row(row, o.epochs)
   end
   local asked = o.callback and o.callback(row, history)
+  if o.trial then
+    o.trial.samples = (o.trial.samples or 0) + total.rows
+  end
   local told = o.trial and o.trial:report(epoch, row)
   if asked == "stop" or told == "stop" then
     history.status, history.message = "stopped", ("stopped after epoch %d"):format(epoch)

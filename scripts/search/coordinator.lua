@@ -1,5 +1,6 @@
 --- The coordinator's loop: hands trials to workers in the order of their numbers, records what they
 --- send, replaces workers that end, and stops in good order when asked to.
+local budgets = require "search.budget"
 local orders = require "search.order"
 local proc = require "core.proc"
 
@@ -88,8 +89,10 @@ local function finish(self, slot, result)
   self.running = self.running - 1
   result.seconds = proc.now() - worker.begun
   result.output = table.concat(worker.output)
+  self.ended, self.seconds = self.ended + 1, self.seconds + result.seconds
   self.record:finish(trial, result)
-  for _, name in ipairs { "state", "last", "best", "best_epoch", "reason", "message", "line",
+  trial.epoch_count = result.epochs -- `epochs` of a study's trial are the rows themselves
+  for _, name in ipairs { "samples", "state", "last", "best", "best_epoch", "reason", "message", "line",
     "signal" } do
     trial[name] = result[name]
   end
@@ -103,9 +106,26 @@ end
 
 -- ---- workers ----
 
+-- Start no more trials when the next would not end in time, by the mean of those that have ended.
+local function keep_budget(self)
+  local budget = self.plan.budget
+  if not budget or budget.kind ~= "seconds" or self.order:exhausted() then
+    return
+  end
+  local left = self.deadline_at - proc.now()
+  local needed = self.ended > 0 and self.seconds / self.ended or 0
+  if needed > left or left <= 0 then
+    local total = self.order:cut()
+    self.record:event(nil, "decision", budgets.decision(budget, total, left, needed))
+    self.progress:note(("budget of %s: no more than %d trials; %.3g s are left, one takes %.3g s"):format(budget.text,
+      total, math.max(left, 0), needed))
+  end
+end
+
 -- Give an idle worker its next trial, let it wait for one, or let it go.
 local function assign(self, slot)
   local worker = self.slots[slot]
+  keep_budget(self)
   local trial = not self.stopping and not self.hopeless and self.order:next() or nil
   self.progress.setup.total = self.order.total
   worker.waiting = trial == orders.WAIT
@@ -345,7 +365,8 @@ end
 function M.run(crew, plan, trials, record, progress)
   local self = setmetatable({
     crew = crew, plan = plan, trials = trials, record = record, progress = progress,
-    order = orders.new(plan, trials), running = 0, slots = {},
+    order = orders.new(plan, trials), running = 0, slots = {}, ended = 0, seconds = 0,
+    deadline_at = proc.now() + (plan.budget and plan.budget.amount or 0) - (plan.used or 0),
   }, Loop)
   for number = 1, plan.total do
     if trials[number] and trials[number].state then

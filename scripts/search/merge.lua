@@ -8,7 +8,7 @@ local M = {}
 
 local TRIAL = { "number", "config", "repeat", "config_hash", "params", "seed", "state", "epochs", "last", "best",
   "best_epoch", "started", "seconds", "session", "worker", "attempt", "reason", "message", "line", "signal",
-  "rss_kb", "parent", "weights" }
+  "rss_kb", "parent", "weights", "samples" }
 local SESSION = { "started", "ended", "outcome", "pid", "host", "workers", "threads", "nnrun", "lua", "kernel", "isa",
   "arguments", "git", "git_diff", "folder" }
 local STUDY = { "fingerprint", "script", "objective", "space", "sampler", "settings", "seed", "seeds", "trials",

@@ -4,6 +4,8 @@
 --- learns before configuration k are the results of configurations 1 to k - lag, all of them, in order,
 --- and nothing else. So proposals and prunings are the same for any number of workers and after any
 --- interruption; a worker that would be ahead of that waits. Samplers that learn nothing never wait.
+local budgets = require "search.budget"
+
 local M = {}
 
 local Order = {}
@@ -17,9 +19,11 @@ M.WAIT = {}
 ---@param trials table<integer, table> by number; those with a state are done
 ---@return table order
 function M.new(plan, trials)
-  local learns = plan.sampler.tell ~= nil or plan.pruner ~= nil
+  local counts = plan.budget and plan.budget.kind ~= "seconds" and plan.budget or nil
+  local learns = plan.sampler.tell ~= nil or plan.pruner ~= nil or counts ~= nil
   return setmetatable({
     plan = plan, trials = trials, total = plan.total, position = 1, again = {}, told = 0,
+    counts = counts, spent = 0, known = 0,
     lag = learns and plan.lag or math.huge,
   }, Order)
 end
@@ -84,6 +88,14 @@ local function tell_up_to(self, config)
     if self.plan.sampler.tell then
       self.plan.sampler.tell(k, result_of(self, k))
     end
+    if self.counts then
+      local first, last = numbers_of(self, k)
+      for number = first, last do
+        local trial = self.trials[number]
+        local cost = self.counts.kind == "epochs" and trial.epoch_count or trial.samples
+        self.spent, self.known = self.spent + (cost or 0), self.known + 1
+      end
+    end
     if self.plan.pruner then
       local first, last = numbers_of(self, k)
       for number = first, last do
@@ -109,6 +121,9 @@ local function params_of(self, config)
   end
   if not tell_up_to(self, config - self.lag) then
     return M.WAIT
+  end
+  if self.counts and not budgets.fits(self.counts, self.spent, self.known, (config - self.told) * self.plan.seeds) then
+    return nil
   end
   local recorded = self.plan.recorded[config]
   local params = recorded and recorded.params or self.plan.sampler.ask(config)
@@ -152,6 +167,13 @@ function Order:next()
     end
     self.position = number + 1
   end
+end
+
+--- Hand out no more new trials.
+---@return integer total how many there are then
+function Order:cut()
+  self.total = math.min(self.total, self.position - 1)
+  return self.total
 end
 
 --- Run a trial again that was begun.

@@ -244,7 +244,7 @@ end
 function Record:finish(trial, result)
   self:write("trial_finish", result.state, result.epochs, result.last, result.best,
     result.best_epoch, result.seconds, result.reason, result.message, result.line, result.signal,
-    result.rss_kb, result.weights, trial.id)
+    result.rss_kb, result.weights, result.samples, trial.id)
   if result.output and result.output ~= "" then
     self:write("output_set", trial.id, result.output:sub(-LONGEST_OUTPUT))
   end

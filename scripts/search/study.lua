@@ -140,7 +140,7 @@ end
 
 -- Fields of a trial's row that a study shows.
 local FIELDS = { "number", "config", "repeat", "seed", "state", "last", "best", "best_epoch", "reason",
-  "message", "line", "signal", "seconds", "attempt", "started" }
+  "message", "line", "signal", "seconds", "attempt", "started", "samples" }
 
 -- Parameters are recorded as text, and read when they are asked for: there may be very many trials.
 local Recorded = {
@@ -157,7 +157,7 @@ local Recorded = {
 ---@param row table
 ---@return table trial
 function M.trial_of(row)
-  local trial = { params_text = row.params }
+  local trial = { params_text = row.params, epoch_count = row.epochs }
   for _, key in ipairs(FIELDS) do
     trial[key] = row[key]
   end

@@ -1,5 +1,6 @@
 --- search.sweep: checks what was asked, forks the workers' template, opens the store, runs the trials.
 local args = require "search.args"
+local budgets = require "search.budget"
 local coordinator = require "search.coordinator"
 local json = require "search.json"
 local objectives = require "search.objective"
@@ -85,6 +86,8 @@ local SPEC = {
   stall = { type = "number", above = 0, help = "seconds that may pass in a trial without a reported epoch" },
   memory = { type = "string|integer", check = check_memory,
     help = "\"2G\", \"500M\" or bytes that a trial may take beside what the script has loaded" },
+  budget = { type = "string|number|table", check = budgets.problem,
+    help = "\"10m\", or { epochs = N } or { samples = N } in all: trials that would exceed it are not started" },
   retries = { type = "integer", min = 0, default = 0, help = "times a trial that fails is tried again" },
   store = { type = "string", help = "file of the run store; default results/NAME.db" },
   gradcheck = { type = "boolean|string", default = "auto", check = check_gradcheck,
@@ -214,7 +217,7 @@ local function make_plan(asked, words)
     select = asked.select, space_text = json.encode(space:describe()), sampler = sampler,
     pruner = pruner, lag = asked.lag, names = names, label = label, seed = asked.seed, seeds = asked.seeds,
     trials = asked.trials,
-    space = space, constraint = asked.constraint, dry_run = asked.dry_run,
+    budget = asked.budget and budgets.parse(asked.budget), space = space, constraint = asked.constraint, dry_run = asked.dry_run,
     threads = asked.threads, timeout = asked.timeout, stall = asked.stall, retries = asked.retries,
     memory = asked.memory and bytes_of(asked.memory), memory_text = tostring(asked.memory),
     quiet = asked.quiet, retry = asked.retry,
@@ -326,6 +329,15 @@ local function make_study(plan, journal, trials, total)
   }
 end
 
+-- What earlier runs have used of a budget of seconds, and decided by it.
+local function honour(plan, journal)
+  if plan.budget and plan.budget.kind == "seconds" then
+    plan.used = budgets.used(assert(journal.store:rows("session_list", journal.id)), journal.done)
+    local decided = budgets.decided(plan.budget, assert(journal.store:rows("event_list", journal.id)))
+    plan.total = math.min(plan.total, decided or plan.total)
+  end
+end
+
 -- Pre-flight and the trials themselves.
 local function fly(crew, plan, trials, journal, view, done)
   if plan.preflight and done < plan.total then
@@ -350,6 +362,7 @@ local function coordinate(crew, plan, journal)
   if plan.pruner or plan.sampler.tell then
     recall(journal, trials, plan.goal.metric)
   end
+  honour(plan, journal)
   local done, failed = count(trials, plan.total)
   local view = progress.new {
     name = plan.name, total = plan.total, done = done, failed = failed, workers = plan.workers,

@@ -127,6 +127,7 @@ local function conclude(trial, objective, result)
     done.last, done.best, done.best_epoch = objective:value_of(trial.rows)
   end
   done.epochs, done.weights = #trial.rows, trial.weights
+  done.samples = trial.samples
   if trial.pruned and done.last then
     done.state, done.reason, done.message = "pruned", "pruned", trial.pruned
   elseif trial.lost or (type(result) == "table" and result.status == "diverged") then

@@ -95,6 +95,45 @@ return testing.run {
     testing.equal({ best.params, best.mean, best.trials, best.n }, { { x = 1 }, 1.0, { 1, 2 }, 2 })
     testing.equal(study:curves("loss")[3].mean, { 3.5, 3 })
   end,
+  ["a budget of epochs ends the sweep at the same trial for any number of workers"] = function()
+    local counts = {}
+    for i, workers in ipairs { 1, 2, 5 } do
+      local study = sweep { trials = 100, sampler = "random", space = { x = search.int(1, 4) }, workers = workers,
+        lag = 5, budget = { epochs = 60 }, run = function(trial)
+          for epoch = 1, trial.params.x do
+            trial:report(epoch, { loss = 1 })
+          end
+        end }
+      local epochs = 0
+      for _, trial in ipairs(study.trials) do
+        epochs = epochs + #trial.epochs
+      end
+      testing.ok(epochs > 45 and epochs <= 66, ("%d epochs"):format(epochs))
+      counts[i] = #study.trials
+    end
+    testing.equal(counts, { counts[1], counts[1], counts[1] })
+  end,
+  ["a budget of seconds starts no trial that cannot end in it, and writes that down"] = function()
+    local path = fresh ".db"
+    local file = testing.write(fresh ".lua", [[
+local search = require "search"
+return search.sweep { name = "timed", objective = "min loss", trials = 1000, sampler = "random", budget = "0.5s",
+  space = { x = search.int(1, 4) }, table = false, run = function(trial)
+    local socket = require "core.proc"
+    local stop = socket.now() + 0.04
+    repeat until socket.now() > stop
+    return { loss = 1 }
+  end }
+]])
+    local _, err, status = run(file, "-j 2 --store " .. path)
+    testing.equal(status, 0)
+    testing.matches(err, "budget of 0.5 s: no more than %d+ trials")
+    local before = dump(path)
+    local _, again = run(file, "-j 2 --store " .. path)
+    testing.equal(dump(path), before) -- the decision stands
+    testing.contains(again, "done already")
+    testing.raises('must be "10m"', function() sweep { budget = "soon" } end)
+  end,
   ["--dry-run tries the corners of the space, says what fails and how long it takes, and trains nothing"] = function()
     local file = testing.write(fresh ".lua", [[
 local search, nn, tensor = require "search", require "nn", require "tensor"
