@@ -12,7 +12,7 @@
 
 /* What a random number is for. New purposes go at the end: the order is part of every result. */
 #define RNG_PURPOSES(X)                                                                            \
-  X(INIT) X(SHUFFLE) X(DROPOUT) X(SPLIT) X(GENERATE) X(SAMPLE) X(AUGMENT) X(USER)
+  X(INIT) X(SHUFFLE) X(DROPOUT) X(SPLIT) X(GENERATE) X(SAMPLE) X(AUGMENT) X(USER) X(NOISE)
 
 typedef enum RngPurpose {
 #define X(name) RNG_##name,

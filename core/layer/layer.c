@@ -105,19 +105,3 @@ Status forward_Flatten(LayerCall *call, Ref *out, Err *err) {
   for (int i = 1; i < in->ndim; i++) attrs.at[0].list[1] *= in->dims[i];
   return graph_op(call->graph, out, OP_reshape, &call->in, 1, &attrs, err);
 }
-
-/* ---- Dropout ---- */
-
-Status forward_Dropout(LayerCall *call, Ref *out, Err *err) {
-  double p = call->options->at[0].number;
-  if (!(p >= 0 && p < 1))
-    return err_set(err, NN_BAD_ARGUMENT, "Dropout: p must be at least 0 and less than 1, not %g",
-                   p);
-  *out = call->in;
-  if (!call->training || p == 0) return NN_OK;
-  Attrs attrs;
-  op_attr_defaults(OP_dropout, &attrs);
-  attrs.at[0].number = p;
-  attrs.at[1].number = (double)call->stream;
-  return graph_op(call->graph, out, OP_dropout, &call->in, 1, &attrs, err);
-}

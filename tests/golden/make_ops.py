@@ -109,16 +109,29 @@ def philox(counter, key):
     return x
 
 
+def random_blocks(a, purpose, blocks):
+    """The four numbers of each of so many blocks, at the address of a random op."""
+    key = hash_mix(SEED + 0x9E3779B97F4A7C15 * (purpose + 1))
+    stream = hash_mix(hash_mix(int(a.get("stream", 0)) + 1) + STEP)
+    return [philox((i, 0, stream & 0xFFFFFFFF, stream >> 32), (key & 0xFFFFFFFF, key >> 32))
+            for i in range(blocks)]
+
+
 def dropout(a, x):
     p, dropout_purpose = a.get("p", 0.5), 2
-    key = hash_mix(SEED + 0x9E3779B97F4A7C15 * (dropout_purpose + 1))
-    stream = hash_mix(hash_mix(int(a.get("stream", 0)) + 1) + STEP)
-    mask = []
-    for i in range(x.numel()):
-        counter = (i // 4, 0, stream & 0xFFFFFFFF, stream >> 32)
-        mask.append(philox(counter, (key & 0xFFFFFFFF, key >> 32))[i % 4] >= int(p * 2**32))
-    mask = torch.tensor(mask, dtype=torch.float64).reshape(x.shape)
+    numbers = sum(random_blocks(a, dropout_purpose, (x.numel() + 3) // 4), [])[:x.numel()]
+    mask = torch.tensor([n >= int(p * 2**32) for n in numbers], dtype=torch.float64).reshape(x.shape)
     return x * mask / (1 - p) if p < 1 else x * 0
+
+
+def gaussian_noise(a, x):
+    noise, noise_purpose = [], 8
+    for n in random_blocks(a, noise_purpose, (x.numel() + 1) // 2):
+        u, v = (((n[i + 1] << 32 | n[i]) >> 11) / 2**53 for i in (0, 2))
+        radius = math.sqrt(-2 * math.log(1 - u))  # Box and Muller 1958
+        noise += [radius * math.cos(2 * math.pi * v), radius * math.sin(2 * math.pi * v)]
+    noise = torch.tensor(noise[:x.numel()], dtype=torch.float64).reshape(x.shape)
+    return x + a.get("std", 0.1) * noise
 
 
 def dropout_mask(a, shape):
@@ -555,6 +568,7 @@ OPS = {
     "softmax_cross_entropy_grad": cross_entropy_grad,
     "correct": correct,
     "dropout": dropout,
+    "gaussian_noise": gaussian_noise,
     "lstm": sequence(lstm_cell),
     "gru": sequence(gru_cell),
     "rnn": sequence(rnn_cell),

@@ -11,6 +11,7 @@
 
 enum { PIECE = 1024 };                     /* elements whose sums stay in lanes */
 enum { BLOCK = 64 };                       /* rows, in sums by column */
+enum { TOGETHER = 8 };                     /* rows */
 enum { TILE = 4 };                         /* vectors of columns at once */
 enum { X, MEAN = 2, SCALE, REST, WEIGHT }; /* inputs of the gradients, g being 0 and x 1 */
 
@@ -29,7 +30,7 @@ typedef struct Sums {
   int64_t pending; /* elements in the lanes */
 } Sums;
 
-static void sums_flush(Sums *sums) {
+INLINE void sums_flush(Sums *sums) {
   sums->first += (double)vec_sum(sums->one[0] + sums->one[1]);
   sums->second += (double)vec_sum(sums->two[0] + sums->two[1]);
   for (int k = 0; k < 2; k++) sums->one[k] = sums->two[k] = (Vec){0};
@@ -92,11 +93,14 @@ static Moments moments_make(double deviations, double squares, double count, rea
   return (Moments){mean, rest, variance < 0 ? 0 : variance};
 }
 
-INLINE Moments set_moments(const Set *set, const real *x) {
-  double count = (double)(set->runs * set->length);
-  real mean = (real)(set_sums(set, TERMS_X, x, 0, NULL, NULL).first / count);
+INLINE real set_mean(const Set *set, const real *x) {
+  return (real)(set_sums(set, TERMS_X, x, 0, NULL, NULL).first / (double)(set->runs * set->length));
+}
+
+/* The moments, of a first mean. */
+INLINE Moments set_moments(const Set *set, const real *x, real mean) {
   Sums sums = set_sums(set, TERMS_DD, x, mean, NULL, NULL);
-  return moments_make(sums.first, sums.second, count, mean);
+  return moments_make(sums.first, sums.second, (double)(set->runs * set->length), mean);
 }
 
 /* dx = scale h + slope (x - mean) + offset, from the sums of h and h (x - mean) over `count`
@@ -157,37 +161,46 @@ static void put(const OpArg *result, int64_t at, double value) {
   if (result->data) ((real *)result->data)[at] = (real)value;
 }
 
-INLINE void normalise_rows(const OpCall *call, bool centred, int part, int parts) {
-  Rows rows = rows_of(call, &call->in[0].shape);
-  Range range = part_range(rows.rows, part, parts);
-  double eps = call->attrs->at[1].number;
+/* A few rows step by step: what one waits for, the others do. `centred` is false for rms_norm. */
+INLINE void normalise_rows(const OpCall *call, const Rows *rows, bool centred, int64_t row,
+                           int64_t count) {
+  int64_t n = rows->n;
+  const real *x = (const real *)call->in[0].data + row * n;
   const real *w = call->inputs > 1 ? call->in[1].data : NULL;
   const real *b = call->inputs > 2 ? call->in[2].data : NULL;
-  Set set = {1, 0, rows.n};
-  for (int64_t row = range.begin; row < range.end; row++) {
-    const real *x = (const real *)call->in[0].data + row * rows.n;
-    real *out = (real *)call->out.data + row * rows.n;
-    Moments moments = {0};
-    if (centred)
-      moments = set_moments(&set, x);
-    else
-      moments.variance = set_sums(&set, TERMS_DD, x, 0, NULL, NULL).second / (double)rows.n;
-    double inv = 1 / sqrt(moments.variance + eps);
-    span_affine(out, x, moments.mean, (real)inv, (real)(-moments.rest * inv), w, b, rows.n);
-    epilogue_apply(call->epilogue, out, rows.n);
-    if (centred) {
-      put(&call->more[0], row, (double)moments.mean);
-      put(&call->more[1], row, inv);
-      put(&call->more[2], row, moments.rest);
-    } else {
-      put(&call->more[0], row, inv);
-    }
+  real *out = (real *)call->out.data + row * n, mean[TOGETHER] = {0};
+  double rest[TOGETHER], inv[TOGETHER], eps = call->attrs->at[1].number;
+  Set set = {1, 0, n};
+  if (centred)
+    for (int64_t k = 0; k < count; k++) mean[k] = set_mean(&set, x + k * n);
+  for (int64_t k = 0; k < count; k++) {
+    Sums sums = set_sums(&set, TERMS_DD, x + k * n, mean[k], NULL, NULL);
+    Moments moments = moments_make(sums.first, sums.second, (double)n, mean[k]);
+    rest[k] = centred ? moments.rest : 0;
+    inv[k] = centred ? moments.variance : sums.second / (double)n;
+  }
+  for (int64_t k = 0; k < count; k++) inv[k] = 1 / sqrt(inv[k] + eps);
+  for (int64_t k = 0; k < count; k++) {
+    span_affine(out + k * n, x + k * n, mean[k], (real)inv[k], (real)(-rest[k] * inv[k]), w, b, n);
+    if (centred) put(&call->more[0], row + k, (double)mean[k]);
+    put(&call->more[centred], row + k, inv[k]);
+    if (centred) put(&call->more[2], row + k, rest[k]);
+  }
+  epilogue_apply(call->epilogue, out, count * n);
+}
+
+INLINE void normalise(const OpCall *call, bool centred, int part, int parts) {
+  Rows rows = rows_of(call, &call->in[0].shape);
+  Range range = part_range(rows.rows, part, parts);
+  for (int64_t row = range.begin; row < range.end; row += TOGETHER) {
+    int64_t count = range.end - row < TOGETHER ? range.end - row : TOGETHER;
+    normalise_rows(call, &rows, centred, row, count);
   }
 }
 
-KERNEL(layer_norm) { normalise_rows(call, true, part, parts); }
+KERNEL(layer_norm) { normalise(call, true, part, parts); }
 
-KERNEL(rms_norm) { normalise_rows(call, false, part, parts); }
+KERNEL(rms_norm) { normalise(call, false, part, parts); }
 
 /* Operands of a gradient over rows; mean and rest are NULL where nothing was subtracted. */
 typedef struct RowsGrad {
@@ -196,17 +209,22 @@ typedef struct RowsGrad {
   real *dx, *dweight, *dbias;
 } RowsGrad;
 
-static void row_gradient(const RowsGrad *grad, int64_t row) {
+/* dx of a few rows, step by step. */
+static void row_gradients(const RowsGrad *grad, int64_t row, int64_t count) {
   int64_t n = grad->rows.n;
   const real *x = grad->x + row * n, *g = grad->g + row * n;
-  real mean = grad->mean ? grad->mean[row] : 0;
-  double rest = grad->rest ? (double)grad->rest[row] : 0, inv = (double)grad->inv[row];
-  Sums sums = {0};
-  sums_span(&sums, TERMS_HD, x, mean, g, grad->weight, n);
-  sums_flush(&sums);
-  Slope slope = slope_make(grad->mean ? sums.first : 0, sums.second, (double)n, inv, rest);
-  span_gradient(grad->dx + row * n, g, grad->weight, (real)inv, x, mean, slope.slope, slope.offset,
-                n);
+  Slope slope[TOGETHER];
+  for (int64_t k = 0; k < count; k++) {
+    Sums sums = {0};
+    sums_span(&sums, TERMS_HD, x + k * n, grad->mean ? grad->mean[row + k] : 0, g + k * n,
+              grad->weight, n);
+    sums_flush(&sums);
+    slope[k] = slope_make(grad->mean ? sums.first : 0, sums.second, (double)n,
+                          (double)grad->inv[row + k], grad->rest ? (double)grad->rest[row + k] : 0);
+  }
+  for (int64_t k = 0; k < count; k++)
+    span_gradient(grad->dx + (row + k) * n, g + k * n, grad->weight, grad->inv[row + k], x + k * n,
+                  grad->mean ? grad->mean[row + k] : 0, slope[k].slope, slope[k].offset, n);
 }
 
 /* Add `count` rows to columns c and up of dweight and dbias. */
@@ -254,8 +272,9 @@ static void gradient_rows(const RowsGrad *grad, int part, int parts) {
     memset(grad->dbias + begin, 0, (size_t)(end - begin) * sizeof *grad->dbias);
   for (int64_t first = 0; first < grad->rows.rows; first += BLOCK) {
     int64_t last = first + BLOCK < grad->rows.rows ? first + BLOCK : grad->rows.rows;
-    for (int64_t row = first > rows.begin ? first : rows.begin; row < last && row < rows.end; row++)
-      row_gradient(grad, row);
+    int64_t stop = last < rows.end ? last : rows.end;
+    for (int64_t row = first > rows.begin ? first : rows.begin; row < stop; row += TOGETHER)
+      row_gradients(grad, row, stop - row < TOGETHER ? stop - row : TOGETHER);
     for (int64_t c = begin; c < end; c += width) {
       if (grad->mean)
         add_block(grad, first, last - first, c, true);
@@ -316,7 +335,7 @@ KERNEL(group_norm) {
   for (int64_t group = range.begin; group < range.end; group++) {
     const real *x = (const real *)call->in[0].data + group * set.length;
     real *out = (real *)call->out.data + group * set.length;
-    Moments moments = set_moments(&set, x);
+    Moments moments = set_moments(&set, x, set_mean(&set, x));
     double inv = 1 / sqrt(moments.variance + eps);
     put(&call->more[0], group, (double)moments.mean);
     put(&call->more[1], group, inv);
@@ -418,7 +437,7 @@ static void batch_runs(const BatchNorm *norm, Range range) {
   Set set = channel_set(&norm->size);
   for (int64_t channel = range.begin; channel < range.end; channel++) {
     int64_t start = channel * set.length;
-    Moments moments = set_moments(&set, norm->x + start);
+    Moments moments = set_moments(&set, norm->x + start, set_mean(&set, norm->x + start));
     real offset, scale = (real)batch_scale(norm, channel, &moments, &offset);
     for (int64_t run = 0; run < set.runs; run++) {
       real *out = norm->out + start + run * set.stride;

@@ -1,4 +1,4 @@
-/* Dropout. */
+/* Dropout and noise. */
 #include "base/hash.h"
 #include "op/kernel/family.h"
 #include "op/kernel/philox.h"
@@ -23,4 +23,24 @@ KERNEL(dropout) {
   }
   philox_drop(&rng, start + (uint64_t)range.begin, p, x + range.begin, out + range.begin,
               range.end - range.begin);
+}
+
+/* y = x + std times the normal number at the element's index. */
+KERNEL(gaussian_noise) {
+  enum { PIECE = 256 };
+  const Shape *shape = &call->in[0].shape;
+  double std = call->attrs->at[0].number, noise[PIECE];
+  int64_t count = shape_count(shape), rows = shape->ndim > 0 ? shape->dims[0] : 1;
+  if (count == 0) return;
+  uint64_t stream = hash_mix((uint64_t)call->attrs->at[1].number + 1) + call->run->step;
+  Rng rng = rng_make(call->run->seed, RNG_NOISE, hash_mix(stream));
+  uint64_t start = (uint64_t)(call->first_row * (count / rows));
+  Range range = part_range(count, part, parts);
+  const real *x = call->in[0].data;
+  real *out = call->out.data;
+  for (int64_t first = range.begin; first < range.end; first += PIECE) {
+    int64_t n = range.end - first < PIECE ? range.end - first : PIECE;
+    rng_fill_normal(&rng, start + (uint64_t)first, noise, (size_t)n);
+    for (int64_t i = 0; i < n; i++) out[first + i] = (real)((double)x[first + i] + std * noise[i]);
+  }
 }

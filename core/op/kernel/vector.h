@@ -45,11 +45,16 @@ INLINE Vec vec_first(Vec v, int64_t count) {
 
 /* The sum of the lanes, halves first. */
 INLINE real vec_sum(Vec v) {
-  real lanes[WIDTH];
-  memcpy(lanes, &v, sizeof v);
-  for (int half = WIDTH / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-  return lanes[0];
+#if defined(REAL_F64)
+  typedef real Half __attribute__((vector_size(16)));
+  Half two = __builtin_shufflevector(v, v, 0, 1) + __builtin_shufflevector(v, v, 2, 3);
+  return two[0] + two[1];
+#else
+  typedef real Half __attribute__((vector_size(16)));
+  Half four = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+  Half two = four + __builtin_shufflevector(four, four, 2, 3, 2, 3);
+  return two[0] + two[1];
+#endif
 }
 
 #endif

@@ -1,0 +1,32 @@
+#include "layer/family.h"
+
+#include <string.h>
+
+LayerEmit layer_emitter(const LayerCall *call, Err *err) {
+  return (LayerEmit){.graph = call->graph,
+                     .dtype = graph_node(call->graph, call->in)->dtype,
+                     .status = NN_OK,
+                     .err = err};
+}
+
+Ref layer_emit(LayerEmit *emit, OpId op, Ref a, Ref b, const Attrs *attrs) {
+  Ref out = REF_NONE, inputs[2] = {a, b};
+  if (emit->status == NN_OK)
+    emit->status = graph_op(emit->graph, &out, op, inputs, b == REF_NONE ? 1 : 2, attrs, emit->err);
+  return out;
+}
+
+Ref layer_emit_number(LayerEmit *emit, OpId op, Ref a, double b) {
+  Ref number = REF_NONE;
+  if (emit->status == NN_OK)
+    emit->status = graph_constant(emit->graph, &number, emit->dtype, b, emit->err);
+  return layer_emit(emit, op, a, number, NULL);
+}
+
+Ref layer_emit_shape(LayerEmit *emit, OpId op, Ref a, const Shape *shape) {
+  Attrs attrs;
+  op_attr_defaults(op, &attrs);
+  attrs.at[0].count = shape->ndim;
+  memcpy(attrs.at[0].list, shape->dims, sizeof shape->dims);
+  return layer_emit(emit, op, a, REF_NONE, &attrs);
+}
