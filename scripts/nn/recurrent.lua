@@ -21,8 +21,8 @@ local KINDS = {
 
 local SPEC = {
   layers = { type = "integer", min = 1, default = 1, help = "layers, each over the outputs of the one before" },
-  bidirectional = { type = "boolean", default = false, help = "a second direction, from the end; outputs (N, T, 2 hidden)" },
-  dropout = { type = "number", min = 0, below = 1, default = 0, help = "probability of zeros between layers, in training" },
+  bidirectional = { type = "boolean", default = false, help = "a second direction; outputs (N, T, 2 hidden)" },
+  dropout = { type = "number", min = 0, below = 1, default = 0, help = "probability of zeros between layers" },
   bias = { type = "boolean", default = true, help = "whether there are biases" },
   last = { type = "boolean", default = false, help = "give the last step's outputs (N, hidden) instead of all" },
   weight_ih_init = { type = "any", help = "initialiser of the weights of inputs" },

@@ -357,30 +357,32 @@ def backwards(a, w_hh, rows, steps, lengths, dy, dlast, states, step):
         passed[0] = (valid * of_h) @ w_hh + valid * past + (1 - valid) * dh
         if states > 1:
             passed[1] = valid * dc + (1 - valid) * passed[1]
-    return torch.stack(made, 1)
+    return torch.stack(made)
 
 
 def lstm_grad(a, gates, cells, w_hh, lengths=None, c0=None, dy=None, dlast=None):
     def step(t, first, dh, dc):
-        i, f, g, o = gates[:, t].chunk(4, 1)
-        tanh_c = torch.tanh(cells[:, t])
+        i, f, g, o = gates[t].chunk(4, 1)
+        tanh_c = torch.tanh(cells[t])
         before = c0 if c0 is not None else torch.zeros_like(dh)
         if not first:
-            before = cells[:, t + (1 if a.get("reverse") else -1)]
+            before = cells[t + (1 if a.get("reverse") else -1)]
         dc = dc + dh * o * (1 - tanh_c**2)
         d = torch.cat([dc * g * i * (1 - i), dc * before * f * (1 - f), dc * i * (1 - g**2),
                        dh * tanh_c * o * (1 - o)], 1)
         return d, d, 0, dc * f
-    return backwards(a, w_hh, *cells.shape[:2], lengths, dy, dlast, 2, step)
+    return backwards(a, w_hh, cells.shape[1], len(cells), lengths, dy, dlast, 2, step)
 
 
-def gru_grad(a, gates, before, w_hh, lengths=None, dy=None, dlast=None):
+def gru_grad(a, gates, y, w_hh, lengths=None, h0=None, dy=None, dlast=None):
+    before = output_before(a, y, h0, lengths)
+
     def step(t, first, dh, dc):
-        r, z, n, of_h = gates[:, t].chunk(4, 1)
+        n, r, z, of_h = gates[t].chunk(4, 1)
         dn = dh * (1 - z) * (1 - n**2)
         dr, dz = dn * of_h * r * (1 - r), dh * (before[:, t] - n) * z * (1 - z)
-        return torch.cat([dr, dz, dn], 1), torch.cat([dr, dz, dn * r], 1), dh * z, None
-    return backwards(a, w_hh, *before.shape[:2], lengths, dy, dlast, 1, step)
+        return torch.cat([dn, dr, dz, dn * r], 1), torch.cat([dr, dz, dn * r], 1), dh * z, None
+    return backwards(a, w_hh, *y.shape[:2], lengths, dy, dlast, 1, step)
 
 
 def rnn_grad(a, y, w_hh, lengths=None, dy=None, dlast=None):
@@ -390,7 +392,8 @@ def rnn_grad(a, y, w_hh, lengths=None, dy=None, dlast=None):
     return backwards(a, w_hh, *y.shape[:2], lengths, dy, dlast, 1, step)
 
 
-def recurrent_before(a, y, h0=None, lengths=None):
+def output_before(a, y, h0, lengths):
+    """The h that each step of y (N, T, H) started from."""
     h0 = y.new_zeros(len(y), 1, y.shape[2]) if h0 is None else h0.unsqueeze(1)
     if not a.get("reverse"):
         return torch.cat([h0, y[:, :-1]], 1)
@@ -400,6 +403,23 @@ def recurrent_before(a, y, h0=None, lengths=None):
         if length > 0:
             out[row, length - 1] = h0[row, 0]
     return out
+
+
+def input_gates(d, hidden, gates):
+    """Of a GRU's n, r, z, h's part of n those of x, in the order of w_ih."""
+    return torch.cat([d[..., hidden:3 * hidden], d[..., :hidden]], -1) if gates == 3 else d
+
+
+def recurrent_weight_grad(a, d, x, y, lengths=None, h0=None):
+    d = input_gates(d, y.shape[2], a.get("gates", 4))
+    return torch.einsum("tng,ntf->gf", d, x)
+
+
+def recurrent_input_grad(a, d, w_ih):
+    gates = 3 if len(w_ih) < d.shape[2] else 4
+    return torch.einsum("tng,gf->ntf", input_gates(d, d.shape[2] // 4, gates), w_ih)
+
+
 def centred(x):
     """x less a common number, which changes nothing: a large one costs even PyTorch digits."""
     middle = x.detach().mean().round() if x.numel() else 0
@@ -575,7 +595,8 @@ OPS = {
     "lstm_grad": lstm_grad,
     "gru_grad": gru_grad,
     "rnn_grad": rnn_grad,
-    "recurrent_before": recurrent_before,
+    "recurrent_weight_grad": recurrent_weight_grad,
+    "recurrent_input_grad": recurrent_input_grad,
     "attention": attention,
     "attention_grad": attention_grad,
     "layer_norm": layer_norm,

@@ -16,37 +16,38 @@
 /* Depth of a panel of packed weights that stays in the first-level cache. */
 enum { RNN_DEPTH = sizeof(real) == 4 ? 352 : 256 };
 
-/* C (rows, vectors * VL) = A (rows, depth) B (depth, vectors * VL) + bias */
+/* Hidden units that a step goes through at a time: a cache line of float32. */
+enum { UNIT = 2 * VEC_BYTES / sizeof(real) };
+
+/* C (rows, UNIT) = A (rows, depth) B (depth, UNIT) + bias */
 typedef struct Product {
   int64_t rows, depth;
-  int vectors;
   const real *a;
   int64_t a_row;
   const real *b;
   real *c;
   int64_t c_row;
-  const real *bias; /* (vectors * VL) or NULL */
-  bool add;         /* to what C holds */
+  const real *bias; /* (UNIT) or NULL */
 } Product;
 
 static inline void run_product(const Product *p) {
-  const TileRun(*runs)[TILE_KINDS] = K(gemm_tiles)[p->vectors - 1];
-  int most = tile_rows(p->vectors);
-  int64_t width = p->vectors * VL, chunks = (p->depth + RNN_DEPTH - 1) / RNN_DEPTH;
+  const TileRun(*runs)[TILE_KINDS] = K(gemm_tiles)[1];
+  int most = tile_rows(2);
+  int64_t chunks = (p->depth + RNN_DEPTH - 1) / RNN_DEPTH;
   int64_t tiles = (p->rows + most - 1) / most, fewest = p->rows / tiles, more = p->rows % tiles;
   for (int64_t d = 0; d < chunks; d++) {
     int64_t begin = p->depth * d / chunks, end = p->depth * (d + 1) / chunks;
     Tile tile = {.a = p->a + begin,
                  .a_row = p->a_row,
                  .a_col = 1,
-                 .b = p->b + begin * width,
-                 .b_row = width,
+                 .b = p->b + begin * UNIT,
+                 .b_row = UNIT,
                  .c = p->c,
                  .c_row = p->c_row,
-                 .width = width,
+                 .width = UNIT,
                  .depth = end - begin,
                  .bias = d == 0 ? p->bias : NULL,
-                 .add = p->add || d > 0};
+                 .add = d > 0};
     for (int64_t t = 0; t < tiles; t++) {
       int64_t rows = fewest + (t < more);
       runs[rows - 1][0](&tile);
@@ -56,21 +57,25 @@ static inline void run_product(const Product *p) {
   }
 }
 
-/* to (depth, stride), its first VL columns = the transpose of `units` <= VL rows of w, zeros behind
- * them */
-static inline void pack_units(real *to, int64_t stride, const real *w, int64_t w_row, int64_t units,
+/* to (depth, UNIT) = the transpose of `units` <= UNIT rows of w, zeros in the columns behind them
+ */
+static inline void pack_units(real *to, const real *w, int64_t w_row, int64_t units,
                               int64_t depth) {
-  int64_t squares = units < VL ? 0 : depth / VL * VL;
-  for (int64_t p = 0; p < squares; p += VL) transpose_block(to + p * stride, stride, w + p, w_row);
-  for (int64_t p = squares; p < depth; p++)
-    for (int64_t u = 0; u < VL; u++) to[p * stride + u] = u < units ? w[u * w_row + p] : 0;
+  for (int64_t half = 0; half < UNIT; half += VL) {
+    const real *rows = w + half * w_row;
+    int64_t squares = units - half < VL ? 0 : depth / VL * VL;
+    for (int64_t p = 0; p < squares; p += VL)
+      transpose_block(to + p * UNIT + half, UNIT, rows + p, w_row);
+    for (int64_t p = squares; p < depth; p++)
+      for (int64_t u = 0; u < VL; u++)
+        to[p * UNIT + half + u] = half + u < units ? rows[u * w_row + p] : 0;
+  }
 }
 
 /* Some rows of the batch, on their way through the sequence. */
 typedef struct Walk {
-  const OpCall *call;
   int64_t rows, first; /* of the block, and its first row in the batch */
-  int64_t steps, features, hidden, padded;
+  int64_t all_rows, steps;
   bool reverse;
   const int64_t *lengths; /* of the batch, or NULL */
 } Walk;
@@ -84,9 +89,31 @@ static inline bool walk_masked(const Walk *walk, int64_t row, int64_t time) {
   return walk->lengths && time >= walk->lengths[walk->first + row];
 }
 
-/* Where (row, time) stands among all N * T. */
+/* Where (row, time) stands among all N * T, batch first as x and y, or steps first. */
 static inline int64_t walk_at(const Walk *walk, int64_t row, int64_t time) {
   return (walk->first + row) * walk->steps + time;
+}
+static inline int64_t walk_step_at(const Walk *walk, int64_t row, int64_t time) {
+  return time * walk->all_rows + walk->first + row;
+}
+
+/* The output before (row, time), which is of the batch: y's, h0 (N, H) where the row's own sequence
+ * begins, or NULL: 0. */
+static inline const real *walk_before(const Walk *walk, const real *y, const real *h0,
+                                      int64_t hidden, int64_t row, int64_t time) {
+  int64_t before = walk->reverse ? time + 1 : time - 1;
+  bool begins = before < 0 || before >= walk->steps ||
+                (walk->reverse && walk->lengths && before >= walk->lengths[row]);
+  if (begins) return h0 ? h0 + row * hidden : NULL;
+  return y + (row * walk->steps + before) * hidden;
+}
+
+/* to = from, or zeros when that is NULL */
+static inline void copy_or_zero(real *to, const real *from, int64_t count) {
+  if (from)
+    memcpy(to, from, (size_t)count * sizeof *to);
+  else
+    memset(to, 0, (size_t)count * sizeof *to);
 }
 
 static inline const void *arg_data(const OpCall *call, int input) {

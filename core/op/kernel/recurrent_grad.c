@@ -2,129 +2,115 @@
  * last.
  *
  * With D the gradients of a step's sums, the gradient of h before it is D W_hh, plus what reaches h
- * past the gates (`past`: through z of a GRU, over masked steps, and the last state's). Weight and
- * input gradients are products over all steps at once, which the gradient function emits. */
+ * past the gates (`past`: from y, through z of a GRU, over masked steps, from the last state).
+ * Gradients of weights and inputs are made afterwards, of all steps at once. */
 #include "recurrent.h"
 
-enum { VECTORS = 2, UNIT = VECTORS * VEC_BYTES / sizeof(real) };
+typedef struct Backward Backward;
 
-typedef struct Backward {
+/* Makes D of UNIT units of a step. */
+typedef void Retreat(const Backward *backward, const Walk *walk, int64_t step, int64_t unit);
+
+struct Backward {
   const OpCall *call;
-  int gates;
-  int64_t hidden, padded, stride; /* stride: between rows of `beside` */
-  const real *w_hh, *dy, *dlast, *c0, *saved, *also;
-  int64_t states;
-  real *dfirst;
-  real *weights, *sums, *past, *cells, *beside[2];
-  void (*retreat)(const struct Backward *backward, const Walk *walk, int64_t step, int64_t unit,
-                  real *to);
-} Backward;
+  int gates;                            /* of w_hh; D has 4 for a GRU */
+  int64_t states, hidden, wide, padded; /* wide: elements of a row of D */
+  const real *w_hh, *dy, *dlast;
+  const real *gates_saved, *cells_saved, *y, *first; /* first: c0 of an LSTM, h0 of a GRU */
+  real *d, *dfirst;
+  real *weights, *sums, *past, *cells, *rows;
+  Retreat *retreat;
+};
 
-/* What reaches h of (row, time) from later steps and from y. `r` counts in the block. */
-INLINE Vec gradient_of_h(const Backward *b, const Walk *walk, int64_t r, int64_t at, int64_t unit,
-                         int64_t half, bool masked) {
-  Vec dh = vec_load(b->sums + r * UNIT + half) + vec_load(b->past + r * b->padded + unit + half);
-  (void)walk;
-  return masked || !b->dy ? dh : dh + vec_load(b->dy + at * b->hidden + unit + half);
-}
-
-/* One gate's gradient to the result and beside the other gates of the row. */
-INLINE void store_gate(real *out, real *to, Vec value, int64_t units) {
-  store_units(out, value, units);
-  store_units(to, value, units);
+/* What reaches h from later steps, and from y. */
+INLINE Vec gradient_of_h(const Backward *b, int64_t row, int64_t unit, int64_t half) {
+  return vec_load(b->sums + row * UNIT + half) + vec_load(b->past + row * b->padded + unit + half);
 }
 
 /* do = dh tanh(c),  dc += dh o (1 - tanh(c)^2),  di = dc g,  df = dc c_before,  dg = dc i; each
  * times the slope of its gate's function */
-static void retreat_lstm(const Backward *b, const Walk *walk, int64_t step, int64_t unit,
-                         real *to) {
+static void retreat_lstm(const Backward *b, const Walk *walk, int64_t step, int64_t unit) {
   const int64_t hidden = b->hidden, time = walk_time(walk, step);
-  const int64_t before = walk->reverse ? hidden : -hidden;
-  for (int64_t r = 0; r < walk->rows; r++, to += b->stride) {
-    int64_t at = walk_at(walk, r, time);
+  const int64_t before = walk->reverse ? walk->all_rows : -walk->all_rows;
+  for (int64_t r = 0; r < walk->rows; r++) {
+    int64_t at = walk_step_at(walk, r, time);
     bool masked = walk_masked(walk, r, time);
     for (int64_t half = 0; half < UNIT && unit + half < hidden; half += VL) {
       int64_t u = unit + half, units = hidden - u;
-      const real *gates = b->saved + at * 4 * hidden + u, *cell = b->also + at * hidden + u;
-      real *out = (real *)b->call->out.data + at * 4 * hidden + u;
-      real *dcell = b->cells + r * b->padded + u, *past = b->past + r * b->padded + u;
-      Vec dh = gradient_of_h(b, walk, r, at, unit, half, masked);
+      const real *gates = b->gates_saved + at * b->wide + u;
+      const real *cell = b->cells_saved + at * hidden + u;
+      real *d = b->d + at * b->wide + u, *dcell = b->cells + r * b->padded + u;
+      Vec past = gradient_of_h(b, r, unit, half), dc = vec_load(dcell);
       Vec di = {0}, df = {0}, dg = {0}, dout = {0};
-      if (masked) {
-        vec_store(past, dh);
-      } else {
+      if (!masked) {
         Vec i = vec_load(gates), f = vec_load(gates + hidden), g = vec_load(gates + 2 * hidden);
         Vec o = vec_load(gates + 3 * hidden), tanh_c = gate_tanh(vec_load(cell)), c_before = {0};
         if (step > 0)
-          c_before = vec_load(cell + before);
-        else if (b->c0)
-          c_before = vec_load(b->c0 + (walk->first + r) * hidden + u);
-        Vec dc = vec_load(dcell) + dh * o * (1 - tanh_c * tanh_c);
-        dout = dh * tanh_c * o * (1 - o);
+          c_before = vec_load(cell + before * hidden);
+        else if (b->first)
+          c_before = vec_load(b->first + (walk->first + r) * hidden + u);
+        dc += past * o * (1 - tanh_c * tanh_c);
+        dout = past * tanh_c * o * (1 - o);
         di = dc * g * i * (1 - i);
         df = dc * c_before * f * (1 - f);
         dg = dc * i * (1 - g * g);
-        vec_store(dcell, dc * f);
-        vec_store(past, (Vec){0});
+        dc *= f;
+        past = (Vec){0};
       }
-      store_gate(out, to + u, di, units);
-      store_gate(out + hidden, to + hidden + u, df, units);
-      store_gate(out + 2 * hidden, to + 2 * hidden + u, dg, units);
-      store_gate(out + 3 * hidden, to + 3 * hidden + u, dout, units);
+      vec_store(dcell, dc);
+      vec_store(b->past + r * b->padded + u, past);
+      store_units(d, di, units);
+      store_units(d + hidden, df, units);
+      store_units(d + 2 * hidden, dg, units);
+      store_units(d + 3 * hidden, dout, units);
     }
   }
 }
 
-/* dn = dh (1 - z),  dz = dh (h_before - n),  dr = dn hn, each times its slope;  past: dh z */
-static void retreat_gru(const Backward *b, const Walk *walk, int64_t step, int64_t unit, real *to) {
+/* dn = dh (1 - z),  dz = dh (h_before - n),  dr = dn hn, each times its slope,  dhn = dn r;
+ * past: dh z */
+static void retreat_gru(const Backward *b, const Walk *walk, int64_t step, int64_t unit) {
   const int64_t hidden = b->hidden, time = walk_time(walk, step);
-  real *of_x = b->call->out.data, *of_h = b->call->more[0].data;
-  for (int64_t row = 0; row < walk->rows; row++, to += b->stride) {
-    int64_t at = walk_at(walk, row, time);
+  for (int64_t row = 0; row < walk->rows; row++) {
+    int64_t at = walk_step_at(walk, row, time);
     bool masked = walk_masked(walk, row, time);
     for (int64_t half = 0; half < UNIT && unit + half < hidden; half += VL) {
-      int64_t u = unit + half, units = hidden - u, place = at * 3 * hidden + u;
-      const real *gates = b->saved + at * 4 * hidden + u;
-      Vec dh = gradient_of_h(b, walk, row, at, unit, half, masked);
-      Vec dr = {0}, dz = {0}, dn = {0}, dhn = {0}, past = dh;
+      int64_t u = unit + half, units = hidden - u;
+      const real *gates = b->gates_saved + at * b->wide + u;
+      real *d = b->d + at * b->wide + u;
+      Vec past = gradient_of_h(b, row, unit, half), dr = {0}, dz = {0}, dn = {0}, dhn = {0};
       if (!masked) {
-        Vec r = vec_load(gates), z = vec_load(gates + hidden), n = vec_load(gates + 2 * hidden);
-        Vec hn = vec_load(gates + 3 * hidden), h_before = vec_load(b->also + at * hidden + u);
-        dn = dh * (1 - z) * (1 - n * n);
-        dz = dh * (h_before - n) * z * (1 - z);
+        Vec n = vec_load(gates), r = vec_load(gates + hidden), z = vec_load(gates + 2 * hidden);
+        Vec hn = vec_load(gates + 3 * hidden), h_before = vec_load(b->rows + row * b->padded + u);
+        dn = past * (1 - z) * (1 - n * n);
+        dz = past * (h_before - n) * z * (1 - z);
         dr = dn * hn * r * (1 - r);
         dhn = dn * r;
-        past = dh * z;
+        past *= z;
       }
       vec_store(b->past + row * b->padded + u, past);
-      store_units(of_x + place, dr, units);
-      store_units(of_x + place + hidden, dz, units);
-      store_units(of_x + place + 2 * hidden, dn, units);
-      store_units(to + u, dr, units);
-      store_units(to + hidden + u, dz, units);
-      store_units(to + 2 * hidden + u, dhn, units);
-      if (!of_h) continue;
-      store_units(of_h + place, dr, units);
-      store_units(of_h + place + hidden, dz, units);
-      store_units(of_h + place + 2 * hidden, dhn, units);
+      store_units(d, dn, units);
+      store_units(d + hidden, dr, units);
+      store_units(d + 2 * hidden, dz, units);
+      store_units(d + 3 * hidden, dhn, units);
     }
   }
 }
 
 /* D = dh (1 - y^2), or dh where y > 0 */
-static void retreat_rnn(const Backward *b, const Walk *walk, int64_t step, int64_t unit, real *to) {
+static void retreat_rnn(const Backward *b, const Walk *walk, int64_t step, int64_t unit) {
   const int64_t hidden = b->hidden, time = walk_time(walk, step);
   bool relu = b->call->attrs->at[RNN_RELU].number != 0;
-  for (int64_t r = 0; r < walk->rows; r++, to += b->stride) {
-    int64_t at = walk_at(walk, r, time);
+  for (int64_t r = 0; r < walk->rows; r++) {
+    int64_t at = walk_step_at(walk, r, time);
     bool masked = walk_masked(walk, r, time);
     for (int64_t half = 0; half < UNIT && unit + half < hidden; half += VL) {
       int64_t u = unit + half;
-      Vec dh = gradient_of_h(b, walk, r, at, unit, half, masked), d = {0};
-      Vec y = vec_load(b->saved + at * hidden + u);
+      Vec dh = gradient_of_h(b, r, unit, half), d = {0};
+      Vec y = vec_load(b->rows + r * b->padded + u);
       if (!masked) d = relu ? (Vec)((GateBits)dh & (GateBits)(y > 0)) : dh * (1 - y * y);
       vec_store(b->past + r * b->padded + u, masked ? dh : (Vec){0});
-      store_gate((real *)b->call->out.data + at * hidden + u, to + u, d, hidden - u);
+      store_units(b->d + at * hidden + u, d, hidden - u);
     }
   }
 }
@@ -143,33 +129,46 @@ static void pack_back(const Backward *b) {
     }
 }
 
-/* sums = D W_hh for the units of a panel */
-static void project_back(const Backward *b, const Walk *walk, const real *d, int64_t unit) {
+/* sums = D W_hh for some units, D that of a step. The gates of h are the last ones of D. */
+static void project_back(const Backward *b, const Walk *walk, int64_t step, int64_t unit) {
+  int64_t depth = b->gates * b->hidden, at = walk_step_at(walk, 0, walk_time(walk, step));
   run_product(&(Product){.rows = walk->rows,
-                         .depth = b->gates * b->hidden,
-                         .vectors = VECTORS,
-                         .a = d,
-                         .a_row = b->stride,
-                         .b = b->weights + unit * b->gates * b->hidden,
+                         .depth = depth,
+                         .a = b->d + at * b->wide + (b->wide - depth),
+                         .a_row = b->wide,
+                         .b = b->weights + unit * depth,
                          .c = b->sums,
                          .c_row = UNIT});
 }
 
 /* Gradients of the last states, or zeros, into `past` (state 0) or `cells` (state 1). */
 static void put_last(const Backward *b, const Walk *walk, int state, real *to) {
-  for (int64_t r = 0; r < walk->rows; r++, to += b->padded) {
-    if (b->dlast)
-      memcpy(to, b->dlast + ((walk->first + r) * b->states + state) * b->hidden,
-             (size_t)b->hidden * sizeof *to);
-    else
-      memset(to, 0, (size_t)b->hidden * sizeof *to);
+  for (int64_t r = 0; r < walk->rows; r++) {
+    int64_t at = ((walk->first + r) * b->states + state) * b->hidden;
+    copy_or_zero(to + r * b->padded, b->dlast ? b->dlast + at : NULL, b->hidden);
   }
 }
 
-static void take_first(const Backward *b, const Walk *walk, const real *d) {
+/* What the step takes row by row: the gradient of y to `past`; y, or the one before, to `rows`. */
+static void put_step(const Backward *b, const Walk *walk, int64_t step) {
+  int64_t time = walk_time(walk, step), hidden = b->hidden;
+  for (int64_t r = 0; r < walk->rows; r++) {
+    int64_t row = walk->first + r, at = walk_at(walk, r, time) * hidden;
+    real *past = b->past + r * b->padded;
+    if (b->dy && !walk_masked(walk, r, time))
+      for (int64_t u = 0; u < hidden; u++) past[u] += b->dy[at + u];
+    if (b->gates == 3)
+      copy_or_zero(b->rows + r * b->padded, walk_before(walk, b->y, b->first, hidden, row, time),
+                   hidden);
+    else if (b->y)
+      copy_or_zero(b->rows + r * b->padded, b->y + at, hidden);
+  }
+}
+
+static void take_first(const Backward *b, const Walk *walk) {
   for (int64_t unit = 0; unit < b->hidden; unit += UNIT) {
     int64_t units = b->hidden - unit < UNIT ? b->hidden - unit : UNIT;
-    project_back(b, walk, d, unit);
+    project_back(b, walk, 0, unit);
     for (int64_t r = 0; r < walk->rows; r++) {
       real *to = b->dfirst + (walk->first + r) * b->states * b->hidden + unit;
       const real *past = b->past + r * b->padded + unit, *cells = b->cells + r * b->padded + unit;
@@ -181,40 +180,38 @@ static void take_first(const Backward *b, const Walk *walk, const real *d) {
 
 static void backward_block(Walk *walk, void *context) {
   const Backward *b = context;
-  real *to = b->beside[0], *later = b->beside[1];
   put_last(b, walk, 0, b->past);
   if (b->states > 1) put_last(b, walk, 1, b->cells);
   memset(b->sums, 0, (size_t)(walk->rows * UNIT) * sizeof *b->sums);
   for (int64_t step = walk->steps - 1; step >= 0; step--) {
+    put_step(b, walk, step);
     for (int64_t unit = 0; unit < b->hidden; unit += UNIT) {
-      if (step < walk->steps - 1) project_back(b, walk, later, unit);
-      b->retreat(b, walk, step, unit, to);
+      if (step < walk->steps - 1) project_back(b, walk, step + 1, unit);
+      b->retreat(b, walk, step, unit);
     }
-    real *swap = to;
-    to = later, later = swap;
   }
-  if (b->dfirst) take_first(b, walk, later);
+  if (b->dfirst) take_first(b, walk);
 }
 
 /* `lengths` and `dy` are places of inputs; dlast stands behind dy. */
 static void run_backward(Backward *b, int lengths, int dy, int part, int parts) {
   const OpCall *call = b->call;
   const Shape *shape = &call->out.shape;
-  b->gates = (int)(shape->dims[2] / b->hidden);
+  int64_t rows = rnn_rows(shape->dims[1]);
+  b->d = call->out.data, b->wide = shape->dims[2];
+  b->dfirst = call->more[0].data;
   b->dy = arg_data(call, dy), b->dlast = arg_data(call, dy + 1);
-  b->padded = rnn_padded(b->hidden), b->stride = rnn_stride(b->gates * b->hidden);
-  int64_t rows = rnn_rows(shape->dims[0]);
-  b->weights = (real *)call->scratch + part * rnn_grad_scratch(shape->dims[0], b->hidden, b->gates);
+  b->padded = rnn_padded(b->hidden);
+  b->weights = (real *)call->scratch + part * rnn_grad_scratch(shape->dims[1], b->hidden, b->gates);
   b->sums = b->weights + b->gates * b->hidden * b->padded;
   b->past = b->sums + rows * RNN_UNIT_MAX;
   b->cells = b->past + rows * b->padded;
-  b->beside[0] = b->cells + rows * b->padded;
-  b->beside[1] = b->beside[0] + rows * b->stride;
-  Range range = part_range(shape->dims[0], part, parts);
+  b->rows = b->cells + rows * b->padded;
+  Range range = part_range(shape->dims[1], part, parts);
   if (range.begin == range.end) return;
   pack_back(b);
-  Walk walk = {.call = call,
-               .steps = shape->dims[1],
+  Walk walk = {.all_rows = shape->dims[1],
+               .steps = shape->dims[0],
                .reverse = call->attrs->at[RNN_REVERSE].number != 0,
                .lengths = arg_data(call, lengths)};
   walk_blocks(&walk, range, backward_block, b);
@@ -222,36 +219,37 @@ static void run_backward(Backward *b, int lengths, int dy, int part, int parts) 
 
 KERNEL(lstm_grad) {
   Backward b = {.call = call,
-                .hidden = call->in[LSTM_G_W_HH].shape.dims[1],
-                .saved = call->in[LSTM_G_GATES].data,
-                .also = call->in[LSTM_G_CELLS].data,
-                .w_hh = call->in[LSTM_G_W_HH].data,
-                .c0 = arg_data(call, LSTM_G_C0),
+                .gates = 4,
                 .states = 2,
-                .dfirst = call->more[0].data,
+                .hidden = call->in[LSTM_G_W_HH].shape.dims[1],
+                .gates_saved = call->in[LSTM_G_GATES].data,
+                .cells_saved = call->in[LSTM_G_CELLS].data,
+                .w_hh = call->in[LSTM_G_W_HH].data,
+                .first = arg_data(call, LSTM_G_C0),
                 .retreat = retreat_lstm};
   run_backward(&b, LSTM_G_LENGTHS, LSTM_G_DY, part, parts);
 }
 
 KERNEL(gru_grad) {
   Backward b = {.call = call,
-                .hidden = call->in[GRU_G_W_HH].shape.dims[1],
-                .saved = call->in[GRU_G_GATES].data,
-                .also = call->in[GRU_G_BEFORE].data,
-                .w_hh = call->in[GRU_G_W_HH].data,
+                .gates = 3,
                 .states = 1,
-                .dfirst = call->more[1].data,
+                .hidden = call->in[GRU_G_W_HH].shape.dims[1],
+                .gates_saved = call->in[GRU_G_GATES].data,
+                .y = call->in[GRU_G_Y].data,
+                .w_hh = call->in[GRU_G_W_HH].data,
+                .first = arg_data(call, GRU_G_H0),
                 .retreat = retreat_gru};
   run_backward(&b, GRU_G_LENGTHS, GRU_G_DY, part, parts);
 }
 
 KERNEL(rnn_grad) {
   Backward b = {.call = call,
-                .hidden = call->in[RNN_G_W_HH].shape.dims[1],
-                .saved = call->in[RNN_G_Y].data,
-                .w_hh = call->in[RNN_G_W_HH].data,
+                .gates = 1,
                 .states = 1,
-                .dfirst = call->more[0].data,
+                .hidden = call->in[RNN_G_W_HH].shape.dims[1],
+                .y = call->in[RNN_G_Y].data,
+                .w_hh = call->in[RNN_G_W_HH].data,
                 .retreat = retreat_rnn};
   run_backward(&b, RNN_G_LENGTHS, RNN_G_DY, part, parts);
 }
