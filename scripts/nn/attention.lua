@@ -201,10 +201,9 @@ local LayerNorm = layers.layer("LayerNorm", {
   end,
   forward = function(self, x)
     local size = x:shape()[3]
-    local centred = x - op.mean(x, { axes = { 3 }, keepdims = true })
-    local variance = op.mean(op.square(centred), { axes = { 3 }, keepdims = true })
-    return centred / op.sqrt(variance + self.eps) * self:param("weight", { size }, "ones", { decay = false })
-      + self:param("bias", { size }, "zeros", { decay = false })
+    local weight = self:param("weight", { size }, "ones", { decay = false })
+    local bias = self:param("bias", { size }, "zeros", { decay = false })
+    return (op.layer_norm(x, weight, bias, { eps = self.eps }))
   end,
 })
 
