@@ -99,10 +99,13 @@ static int64_t fill_from_table(lua_State *L, Tensor *tensor, int depth, int64_t 
     if (lua_type(L, -1) != LUA_TNUMBER)
       binding_raisef(L, "element %lld of the table is a %s, not a number", (long long)at + 1,
                      luaL_typename(L, -1));
+    int whole = 1;
     if (tensor->dtype == DTYPE_I64)
-      ((int64_t *)tensor->data)[at] = (int64_t)luaL_checkinteger(L, -1);
-    else
-      tensor_set(tensor, at, lua_tonumber(L, -1));
+      ((int64_t *)tensor->data)[at] = (int64_t)lua_tointegerx(L, -1, &whole);
+    if (!whole)
+      binding_raisef(L, "%.15g is no whole number, and an int64 tensor has only those",
+                     lua_tonumber(L, -1));
+    if (tensor->dtype != DTYPE_I64) tensor_set(tensor, at, lua_tonumber(L, -1));
     return at + 1;
   }
   int64_t expected = tensor->shape.dims[depth];

@@ -200,7 +200,8 @@ local function object_text(value)
   local lines, width = { ("%s, with the methods"):format(title) }, 0
   local keys = {}
   for _, key in ipairs(options.keys(index)) do
-    if type(index[key]) == "function" and key:find("^%a") and not key:find("_$") and (not key:find("_grad$") or names.method_entry(title, key)) then
+    local internal = key:find("_$") or key:find("_grad$") and not names.method_entry(title, key)
+    if type(index[key]) == "function" and key:find("^%a") and not internal then
       keys[#keys + 1] = key
       width = math.max(width, #key + 1)
     end

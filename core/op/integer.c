@@ -232,7 +232,8 @@ static Status run_matmul(Tensor *out, const Tensor *in, Attrs *attrs, Err *err) 
   const Shape *a = &in[0].shape, *b = &in[1].shape, *c = &shape.out;
   bool ta = attrs->at[0].number != 0, tb = attrs->at[1].number != 0;
   int64_t m = c->dims[c->ndim - 2], n = c->dims[c->ndim - 1];
-  int64_t k = a->dims[a->ndim - (ta ? 2 : 1)], products = m > 0 && n > 0 ? shape_count(c) / (m * n) : 0;
+  int64_t k = a->dims[a->ndim - (ta ? 2 : 1)],
+          products = m > 0 && n > 0 ? shape_count(c) / (m * n) : 0;
   int64_t b_step = b->ndim == 2 ? 0 : k * n;
   for (int64_t product = 0; product < products; product++) {
     const int64_t *x = (const int64_t *)in[0].data + product * m * k;

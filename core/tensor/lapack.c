@@ -214,7 +214,8 @@ Status lapack_cholesky(Tensor *out, const Tensor *a, Err *err) {
   for (int64_t i = 0; i < stack.count && n > 0; i++) {
     int size = (int)n, info = 0;
     void *matrix = (void *)matrix_at(out, i, n * n);
-    potrf("U", &size, matrix, &size, &info, TEXT); /* the upper triangle by columns is the lower by rows */
+    potrf("U", &size, matrix, &size, &info,
+          TEXT); /* the upper triangle by columns is the lower by rows */
     if (info != 0) {
       tensor_release(out);
       return err_set(err, NN_BAD_ARGUMENT, "cholesky: the matrix is not positive definite");

@@ -188,25 +188,46 @@ static void conversion_copies_and_truncates_towards_zero(void **state) {
 
 static void running_out_of_memory_is_reported_and_leaves_nothing(void **state) {
   (void)state;
-  Shape shape = SHAPE(10, 10);
-  int failures = 0;
-  for (int n = 1;; n++) {
-    Tensor tensor;
-    Err err;
-    fail_alloc_at(n);
-    Status status = tensor_new(&tensor, DTYPE_F32, &shape, &err);
-    fail_alloc_off();
-    if (status == NN_OK) {
-      tensor_release(&tensor);
-      break;
+  /* A small tensor is one allocation; a large one has its elements in huge pages of their own. */
+  for (int large = 0; large <= 1; large++) {
+    Shape shape = SHAPE(10, large ? 1 << 20 : 10);
+    int failures = 0;
+    for (int n = 1;; n++) {
+      Tensor tensor;
+      Err err;
+      fail_alloc_at(n);
+      Status status = tensor_new(&tensor, DTYPE_F32, &shape, &err);
+      fail_alloc_off();
+      if (status == NN_OK) {
+        tensor_release(&tensor);
+        break;
+      }
+      failures++;
+      assert_int_equal(status, NN_NO_MEMORY);
+      if (!large)
+        assert_string_equal(err.message,
+                            "no memory for a float32 tensor of shape (10, 10) (400 bytes)");
+      assert_null(tensor.buffer);
     }
-    failures++;
-    assert_int_equal(status, NN_NO_MEMORY);
-    assert_string_equal(err.message,
-                        "no memory for a float32 tensor of shape (10, 10) (400 bytes)");
-    assert_null(tensor.buffer);
+    assert_int_equal(failures, 1 + large);
   }
-  assert_int_equal(failures, 2);
+}
+
+static void a_buffer_counts_its_writers_and_its_owners(void **state) {
+  (void)state;
+  Err err;
+  Tensor tensor;
+  Shape shape = SHAPE(3);
+  assert_int_equal(tensor_new(&tensor, DTYPE_F32, &shape, &err), NN_OK);
+  assert_true(tensor_alone(&tensor));
+  Tensor other = tensor_share(&tensor);
+  assert_false(tensor_alone(&tensor));
+  unsigned before = tensor_version(&tensor);
+  tensor_touch(&other);
+  assert_int_equal(tensor_version(&tensor), before + 1);
+  tensor_release(&other);
+  assert_true(tensor_alone(&tensor));
+  tensor_release(&tensor);
 }
 
 int main(void) {
@@ -224,6 +245,7 @@ int main(void) {
       cmocka_unit_test(rows_outside_are_refused),
       cmocka_unit_test(conversion_copies_and_truncates_towards_zero),
       cmocka_unit_test(running_out_of_memory_is_reported_and_leaves_nothing),
+      cmocka_unit_test(a_buffer_counts_its_writers_and_its_owners),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,6 +56,21 @@ tests["logistic.lua prints the reference costs of the cats"] = function()
   testing.contains(out, "train accuracy 99.04 %\ntest accuracy  70.00 %\n")
 end
 
+tests["from_scratch.lua works out the same costs and gradients by hand"] = function()
+  local out = run "from_scratch"
+  testing.contains(out, "cost after iteration    0: 0.693147\n")
+  testing.equal(number_after(out, "train accuracy"), 100)
+  testing.ok(tonumber(out:match "tensor.grad: dw (%S+),") < 1e-12, out)
+end
+
+tests["from_scratch.lua prints the reference costs of the cats"] = function()
+  local folder = testing.quote(absolute(testing.shared("data/cats/train_catvnoncat.h5")):match("^(.*)/"))
+  local out = run("from_scratch", folder)
+  testing.contains(out, "cost after iteration    0: 0.693147\ncost after iteration  100: 0.584508\n")
+  testing.contains(out, "cost after iteration 1900: 0.140872\n")
+  testing.contains(out, "train accuracy 99.04 %\ntest accuracy  70.00 %\n")
+end
+
 tests["deep.lua does better with more layers, on sandals and sneakers"] = function()
   need_fashion()
   local out, folder = run "deep"

@@ -24,6 +24,7 @@ local WORK = {
   { "mlp_wide", 2, { "torch" } },
   { "planar", 1, { "torch", "torch-manual" } },
   { "logistic", 1, { "torch-manual" } },
+  { "logistic_by_hand", 1, { "numpy" }, "logistic" },
   { "sweep", 2, { "sklearn", "optuna" } },
 }
 
@@ -44,13 +45,14 @@ end
 
 print("| workload | threads | nnrun, s | peer | peer, s | ratio |\n|---|---|---|---|---|---|")
 for _, work in ipairs(WORK) do
-  local name, threads, against = work[1], work[2], work[3]
+  local name, threads, against, their_name = work[1], work[2], work[3], work[4] or work[1]
   if not next(wanted) or wanted[name] then
     local ours, theirs, ratios = {}, {}, {}
     for round = 1, rounds do
       ours[round] = seconds(("%s tests/bench/%s.lua --threads %d"):format(program, name, threads))
       for i, peer in ipairs(against) do
-        local time = seconds(("python3 %s %s --peer %s --threads %d --repeat 3"):format(peers, name, peer, threads))
+        local time = seconds(("python3 %s %s --peer %s --threads %d --repeat 3"):format(peers, their_name, peer,
+          threads))
         theirs[i], ratios[i] = theirs[i] or {}, ratios[i] or {}
         if time then
           table.insert(theirs[i], time)
