@@ -423,6 +423,27 @@ static int tensor_adopt(lua_State *L) {
   return 0;
 }
 
+/* bytes() -> the elements as they lie in memory, as a string */
+static int tensor_bytes_(lua_State *L) {
+  const Tensor *tensor = binding_check_tensor(L, 1);
+  lua_pushlstring(L, tensor->data ? tensor->data : "", tensor_bytes(tensor));
+  return 1;
+}
+
+/* set_bytes(string) -> self: what bytes() gave, of a tensor of this size and type */
+static int tensor_set_bytes(lua_State *L) {
+  Tensor *tensor = binding_check_tensor(L, 1);
+  size_t length;
+  const char *bytes = luaL_checklstring(L, 2, &length);
+  tape_check_write(L, 1, "set_bytes");
+  if (length != tensor_bytes(tensor))
+    binding_raisef(L, "set_bytes: %d bytes expected, got %d", (int)tensor_bytes(tensor), (int)length);
+  memcpy(tensor->data, bytes, length);
+  tensor_touch(tensor);
+  lua_settop(L, 1);
+  return 1;
+}
+
 static int tensor_hash(lua_State *L) {
   const Tensor *tensor = binding_check_tensor(L, 1);
   Sha256 sha;
@@ -474,6 +495,7 @@ static const luaL_Reg methods[] = {
     {"item", tensor_item},       {"get", tensor_get_},
     {"set", tensor_set_},        {"rows", tensor_rows_},
     {"to", tensor_to},           {"view", tensor_view},
+    {"bytes", tensor_bytes_},    {"set_bytes", tensor_set_bytes},
     {"copy", tensor_copy},       {"adopt", tensor_adopt},
     {"hash", tensor_hash},       {NULL, NULL},
 };

@@ -174,6 +174,57 @@ static int optim_average_(lua_State *L) {
   return 0;
 }
 
+/* ---- checkpoints of an optimiser ---- */
+
+static void add_piece(void *context, void *piece, size_t bytes) {
+  luaL_addlstring(context, piece, bytes);
+}
+
+/* optim:save() -> a string of all it remembers */
+static int optim_save_(lua_State *L) {
+  Optim *optim = check_optim(L, 1);
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  if (!optim_visit(optim, add_piece, &buffer)) binding_raisef(L, "no memory to save the optimiser");
+  luaL_pushresult(&buffer);
+  return 1;
+}
+
+/* What is left of the text; `at` is NULL when it was too short. */
+typedef struct Pieces {
+  const char *at, *end;
+} Pieces;
+
+static void take_piece(void *context, void *piece, size_t bytes) {
+  Pieces *pieces = context;
+  if (pieces->at && (size_t)(pieces->end - pieces->at) < bytes) pieces->at = NULL;
+  if (!pieces->at) {
+    memset(piece, 0, bytes);
+    return;
+  }
+  memcpy(piece, pieces->at, bytes);
+  pieces->at += bytes;
+}
+
+/* optim:restore(string) -> true; nil and a message when it is of another optimiser, which then is as
+ * new */
+static int optim_restore_(lua_State *L) {
+  Optim *optim = check_optim(L, 1);
+  size_t length;
+  const char *text = luaL_checklstring(L, 2, &length);
+  Pieces pieces = {text, text + length};
+  bool enough = optim_visit(optim, take_piece, &pieces);
+  if (enough && pieces.at == pieces.end) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  optim_reset(optim);
+  lua_pushnil(L);
+  lua_pushstring(L, enough ? "it was saved by another optimiser, or of another model"
+                           : "there is no memory for it");
+  return 2;
+}
+
 /* ---- steps ---- */
 
 static const StepParam *check_params(lua_State *L, int index, const Graph *graph, int *count) {
@@ -404,6 +455,7 @@ int luaopen_core_train(lua_State *L) {
   static const luaL_Reg step_methods[] = {{"run", step_run_}, {"info", step_info_}, {NULL, NULL}};
   static const luaL_Reg optim_methods[] = {
       {"steps", optim_steps_},       {"set_steps", optim_set_steps_},
+      {"save", optim_save_},         {"restore", optim_restore_},
       {"segments", optim_segments_}, {"keep_average", optim_keep_average_},
       {"average", optim_average_},   {NULL, NULL}};
   static const luaL_Reg functions[] = {{"pool", train_pool},     {"optim", train_optim},

@@ -84,6 +84,28 @@ void lbfgs_reset(Lbfgs *l) {
   l->iterations = 0;
 }
 
+bool lbfgs_visit(Lbfgs *l, OptimVisitor *visit, void *context) {
+  int64_t used = l->used;
+  visit(context, &used, sizeof used);
+  visit(context, &l->iterations, sizeof l->iterations);
+  visit(context, &l->scale, sizeof l->scale);
+  visit(context, &l->length, sizeof l->length);
+  visit(context, l->vectors, VECTORS * l->bytes);
+  l->used = used < 0 ? 0 : used > l->size ? l->size : (int)used;
+  for (int i = 0; i < l->used; i++) {
+    Past *past = &l->past[i];
+    if (!past->s) past->s = malloc(2 * l->bytes);
+    if (!past->s) {
+      l->used = i;
+      return false;
+    }
+    past->y = (char *)past->s + l->bytes;
+    visit(context, past->s, 2 * l->bytes);
+    visit(context, &past->rho, sizeof past->rho);
+  }
+  return true;
+}
+
 /* ---- vectors ---- */
 
 static double dot(const Lbfgs *l, const void *x, const void *y) {

@@ -14,6 +14,8 @@ Status lbfgs_new(Lbfgs **out, const double *hyper, const OptimTools *tools, size
                  int64_t count, Err *err);
 void lbfgs_free(Lbfgs *lbfgs);
 void lbfgs_reset(Lbfgs *lbfgs);
+/* See optim_visit. */
+bool lbfgs_visit(Lbfgs *lbfgs, OptimVisitor *visit, void *context);
 
 /* Up to max_iter iterations from `params`, where update->loss and `grads` are known. Without a line
  * search returns false when loss or gradient stop being finite; the search refuses such points. */

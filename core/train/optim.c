@@ -437,6 +437,15 @@ const Tensor *optim_state(const Optim *optim, int place, const char **name) {
   return NULL;
 }
 
+bool optim_visit(Optim *optim, OptimVisitor *visit, void *context) {
+  visit(context, &optim->steps, sizeof optim->steps);
+  visit(context, &optim->average.count, sizeof optim->average.count);
+  for (int i = 0; i < OPTIM_MAX_STATES; i++)
+    if (optim->state[i].data)
+      visit(context, optim->state[i].data, tensor_bytes(&optim->state[i]));
+  return !optim->lbfgs || lbfgs_visit(optim->lbfgs, visit, context);
+}
+
 void optim_reset(Optim *optim) {
   optim->steps = 0;
   optim->average.count = 0;

@@ -5,6 +5,7 @@
 --- them when nothing has to happen in between.
 local averages = require "nn.average"
 local bundle = require "bundle"
+local checkpoints = require "nn.checkpoint"
 local core = require "core.train"
 local gradcheck = require "nn.gradcheck"
 local groups = require "nn.groups"
@@ -91,6 +92,8 @@ local SPEC = {
   early_stopping = { type = "integer|table", help = "patience in epochs, or { metric, patience, min_delta, mode }" },
   best_weights = { type = "boolean", help = "end with the weights of the best epoch; default with early_stopping" },
   callback = { type = "callable", help = "called as (row, history) after each epoch; \"stop\" ends training" },
+  checkpoint = { type = "string", help = "file to continue from when it is there, and to keep up to date: "
+    .. "an interrupted script, run again, goes on to the same result" },
   trial = { type = "any", help = "of a sweep: gets every epoch's row" },
   threads = { type = "integer", min = 1, max = 64, help = "of this training; default the trial's, or 1" },
   verbose = { type = "boolean", default = false, help = "print a line an epoch" },
@@ -386,7 +389,7 @@ end
 local function can_chunk(run)
   local o = run.options
   return run.batch == run.rows and #run.names == 0 and not (o.validation or run.stopping or o.callback
-    or o.trial or o.verbose or o.swa or run.schedule.adaptive)
+    or o.trial or o.checkpoint or o.verbose or o.swa or run.schedule.adaptive)
 end
 
 --- Train one epoch.
@@ -491,6 +494,22 @@ local function probe(run)
   run.options.trial:probed { seconds = step * rows / run.batch * run.options.epochs }
 end
 
+local CHECKPOINT_SECONDS = 1 -- from one checkpoint to the next; longer where writing takes long
+local CHECKPOINT_SHARE = 0.02 -- of the time, at most
+
+-- Write the checkpoint when it is time, or now.
+local function keep_checkpoint(run, path, now)
+  local began = proc.now()
+  if not now and run.checkpoint_due and began < run.checkpoint_due then
+    return
+  end
+  local done, message = checkpoints.write(run, path)
+  if not done then
+    options.fail("fit: checkpoint '%s': %s", path, message)
+  end
+  run.checkpoint_due = proc.now() + math.max(CHECKPOINT_SECONDS, (proc.now() - began) / CHECKPOINT_SHARE)
+end
+
 --- Train. Starting values, the order of rows and dropout depend on `seed` alone; the loss of an epoch is
 --- the mean over its rows as they were met, penalties included. A loss or gradient that is not finite
 --- ends training with history.status "diverged" and a message naming step, layer and line.
@@ -506,8 +525,14 @@ end
 ---@options SPEC
 function Layer:fit(set, given)
   local run = new_run(self, set, given)
-  if run.options.trial and run.options.trial.probe then
+  local path, trial = run.options.checkpoint, run.options.trial
+  if trial and trial.probe then
     probe(run)
+  elseif path then
+    local found, message = checkpoints.read(run, path)
+    if found == nil then
+      options.fail("fit: %s", message)
+    end
   end
   if can_chunk(run) then
     while not run.stop and run.done < run.options.epochs do
@@ -515,7 +540,13 @@ function Layer:fit(set, given)
     end
   else
     while run:epoch() do
+      if path then
+        keep_checkpoint(run, path)
+      end
     end
+  end
+  if path then
+    keep_checkpoint(run, path, true)
   end
   return run:finish()
 end
