@@ -383,6 +383,9 @@ static int64_t round_up(int64_t count, int64_t unit) { return (count + unit - 1)
  * or at least, as the weights of many channels do, well within the second. */
 enum { BAND_BYTES = 96 * 1024 };
 
+/* Pixels of results that are gathered before they are put in place. */
+enum { STRIP = 128 };
+
 ConvLayout conv_gather_layout(const ConvShape *shape, bool transposed, size_t element) {
   const ConvAxis *x = &shape->x, *y = &shape->y;
   int64_t in = transposed ? shape->small : shape->large;
@@ -408,10 +411,12 @@ ConvLayout conv_gather_layout(const ConvShape *shape, bool transposed, size_t el
   int64_t depth = in / shape->groups * y->kernel * x->kernel;
   layout.weights = conv_depthwise(shape) ? round_up(out, CONV_BLOCK) * y->kernel * x->kernel
                                          : shape->groups * per_group * depth;
-  layout.strip = (transposed ? x->large : x->small) * CONV_BLOCK;
-  layout.taps = y->kernel * x->kernel;
+  int64_t result_width = transposed ? x->large : x->small;
+  layout.strip_rows = result_width < STRIP ? STRIP / result_width : 1;
+  layout.strip = layout.strip_rows * result_width * CONV_BLOCK;
   layout.bytes = (size_t)(layout.source + layout.weights + layout.strip) * element +
-                 (size_t)layout.taps * 4 * sizeof(int64_t) + 4 * TENSOR_ALIGN;
+                 (size_t)(y->kernel + 1) * (size_t)(x->kernel + 1) * 4 * sizeof(int64_t) +
+                 6 * TENSOR_ALIGN;
   layout.bytes = (size_t)round_up((int64_t)layout.bytes, TENSOR_ALIGN);
   return layout;
 }

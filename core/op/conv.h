@@ -49,8 +49,8 @@ typedef struct ConvLayout {
   int64_t band_rows, bands;       /* rows of a phase in a band; bands of an image */
   int64_t source_rows;            /* at most, in a band */
   int64_t source, weights, strip; /* elements of each buffer */
-  int64_t taps;                   /* entries of the list of runs */
-  size_t bytes;                   /* of scratch for one part */
+  int64_t strip_rows; /* rows of results that are gathered before they are put in place */
+  size_t bytes;       /* of scratch for one part */
 } ConvLayout;
 ConvLayout conv_gather_layout(const ConvShape *shape, bool transposed, size_t element);
 

@@ -7,6 +7,12 @@
  * depend on the tile it is in. */
 #include "op/kernel/conv_tile.h"
 
+/* Taps of one phase along an axis: down, one each; across, as many as lie together. */
+typedef struct Stretch {
+  int64_t offset;       /* of the source: rows down, elements across */
+  int64_t line, length; /* lines of weights before it, and its own */
+} Stretch;
+
 typedef struct Gather {
   const OpCall *call;
   ConvShape shape;
@@ -18,23 +24,45 @@ typedef struct Gather {
   int64_t source_height, source_width, height, width;
   real *source, *weights, *strip;
   Run *runs;
+  Stretch *down, *across; /* of the phase at hand */
+  int64_t downs, acrosses;
   int64_t first_row; /* of the source, in `source` */
 } Gather;
 
 /* ---- a row ---- */
 
-/* A row of `count` pixels of one block into `strip` (count, vectors * VL). */
-static void gather_row(const Gather *job, int64_t runs, int64_t count, int64_t step, int vectors) {
-  GatherTile tile = {.runs = job->runs, .count = runs, .step = step, .out = job->strip};
-  const GatherKernel *tiles = K(conv_gather_tiles)[vectors - 1];
-  if (job->depthwise) tiles = K(conv_gather_lanes)[vectors - 1];
-  int64_t pieces = pieces_of(count, job->depthwise ? CONV_LANE_ROWS : tile_most(vectors));
-  for (int64_t i = 0, at = 0; i < pieces; i++) {
-    int64_t rows = count * (i + 1) / pieces - at;
-    tiles[rows - 1](&tile);
-    tile.skip += rows * step;
-    tile.out += rows * vectors * VL;
-    at += rows;
+/* How the rows of a phase and block are made: in pieces of `least` pixels or, the first ones, one
+ * more. */
+typedef struct Row {
+  const GatherKernel *tiles;
+  int64_t pieces, least, larger;
+  int64_t step;  /* from pixel to pixel of the source */
+  int64_t width; /* of the block */
+  int64_t runs;
+} Row;
+
+static Row row_of(const Gather *job, const ConvPhase *x, int64_t width) {
+  int vectors = (int)(width / VL);
+  Row row = {.tiles = K(conv_gather_tiles)[vectors - 1],
+             .step = x->source_step * job->pixel,
+             .width = width};
+  if (job->depthwise) row.tiles = K(conv_gather_lanes)[vectors - 1];
+  row.pieces = pieces_of(x->count, job->depthwise ? CONV_LANE_ROWS : tile_most(vectors));
+  row.least = x->count / row.pieces;
+  row.larger = x->count % row.pieces;
+  return row;
+}
+
+/* A row of pixels of one block into strip (count, vectors * VL); the runs are `skip` elements
+ * before those of the row. */
+static void gather_row(const Gather *job, const Row *row, real *strip, int64_t skip) {
+  GatherTile tile = {
+      .runs = job->runs, .count = row->runs, .skip = skip, .step = row->step, .out = strip};
+  for (int64_t i = 0; i < row->pieces; i++) {
+    int64_t pixels = row->least + (i < row->larger);
+    row->tiles[pixels - 1](&tile);
+    tile.skip += pixels * row->step;
+    tile.out += pixels * row->width;
   }
 }
 
@@ -92,8 +120,7 @@ static void copy_band(Gather *job, int64_t image, int64_t begin, int64_t end) {
   if (high >= job->source_height) high = job->source_height - 1;
   job->first_row = low;
   int64_t channels = job->pixel, plane = job->source_height * job->source_width;
-  int64_t left = job->layout.left * channels, inner = job->source_width * channels;
-  int64_t row = job->layout.width * channels;
+  int64_t left = job->layout.left * channels, row = job->layout.width * channels;
   BandCopy copy = {.plane = plane,
                    .from_row = job->source_width,
                    .to = job->source + left,
@@ -105,52 +132,88 @@ static void copy_band(Gather *job, int64_t image, int64_t begin, int64_t end) {
   copy.from =
       (const real *)job->call->in[0].data + image * channels * plane + low * job->source_width;
   K(conv_copy_band)(&copy);
-  for (real *to = job->source; to < job->source + copy.rows * row; to += row) {
-    memset(to, 0, (size_t)left * sizeof *to);
-    memset(to + left + inner, 0, (size_t)(row - left - inner) * sizeof *to);
+}
+
+/* ---- blocks of output channels ---- */
+
+/* Fill job->down and job->across for a phase. */
+static void find_taps(Gather *job, int py, int px) {
+  int64_t kw = job->x->kernel, offset;
+  job->downs = job->acrosses = 0;
+  for (int64_t t = 0; t < job->y->kernel; t++)
+    if (conv_tap(job->y, job->transposed, py, t, &offset))
+      job->down[job->downs++] = (Stretch){offset, t * kw * job->in, 0};
+  for (int64_t t = 0; t < kw; t++) {
+    if (!conv_tap(job->x, job->transposed, px, t, &offset)) continue;
+    Stretch next = {(job->layout.left + offset) * job->pixel, t * job->in, job->in};
+    Stretch *last = job->acrosses ? &job->across[job->acrosses - 1] : NULL;
+    if (last && !job->depthwise && last->offset + last->length == next.offset &&
+        last->line + last->length == next.line)
+      last->length += next.length;
+    else
+      job->across[job->acrosses++] = next;
   }
 }
 
-/* The runs of output row i of a phase, for the weights of one block; returns how many. */
-static int64_t find_runs(const Gather *job, int py, int px, int64_t i, const real *weights,
-                         int64_t width, int64_t channel) {
-  ConvPhase phase = conv_phase(job->y, job->transposed, py);
-  int64_t row = job->layout.width * job->pixel, count = 0, at, offset;
-  for (int64_t ty = 0; ty < job->y->kernel; ty++) {
-    if (!conv_tap(job->y, job->transposed, py, ty, &at)) continue;
-    int64_t y = i * phase.source_step + at;
+/* The runs of the output row that reads source row `row` at offset 0; returns how many. */
+static int64_t find_runs(const Gather *job, int64_t row, const real *weights, int64_t width,
+                         int64_t channel) {
+  Run *run = job->runs;
+  for (int64_t t = 0; t < job->downs; t++) {
+    int64_t y = row + job->down[t].offset;
     if (y < 0 || y >= job->source_height) continue;
-    for (int64_t tx = 0; tx < job->x->kernel; tx++) {
-      if (!conv_tap(job->x, job->transposed, px, tx, &offset)) continue;
-      Run run = {.source = job->source + (y - job->first_row) * row +
-                           (job->layout.left + offset) * job->pixel + channel,
-                 .weights = weights + (ty * job->x->kernel + tx) * job->in * width,
-                 .length = job->in};
-      Run *last = count ? &job->runs[count - 1] : NULL;
-      if (last && !job->depthwise && last->source + last->length == run.source &&
-          last->weights + last->length * width == run.weights)
-        last->length += run.length;
-      else
-        job->runs[count++] = run;
+    const real *source =
+        job->source + (y - job->first_row) * job->layout.width * job->pixel + channel;
+    for (int64_t k = 0; k < job->acrosses; k++) {
+      const Stretch *stretch = &job->across[k];
+      *run++ = (Run){source + stretch->offset,
+                     weights + (job->down[t].line + stretch->line) * width, stretch->length};
     }
   }
-  return count;
+  return run - job->runs;
 }
 
-/* One block of output channels over a band: rows [begin, end) of every phase. */
-static void gather_block(Gather *job, real *out, const real *bias, const real *weights,
-                         int64_t channels, int64_t channel, int64_t begin, int64_t end) {
-  int64_t width = block_width(channels), plane = job->height * job->width;
-  if (channels > width) channels = width;
+/* Is all under the kernel inside the image, up and down? */
+static bool reads_all(const Gather *job, int64_t row) {
+  return job->downs > 0 && row + job->down[0].offset >= 0 &&
+         row + job->down[job->downs - 1].offset < job->source_height;
+}
+
+typedef struct Target {
+  real *out; /* of the block's first channel */
+  const real *bias, *weights;
+  int64_t channels; /* from this block on */
+  int64_t channel;  /* the source's first */
+} Target;
+
+/* One block of output channels over a band: rows [begin, end) of every phase. Rows that lie
+ * together are scattered together. */
+static void gather_block(Gather *job, const Target *target, int64_t begin, int64_t end) {
+  int64_t width = block_width(target->channels), plane = job->height * job->width;
+  int64_t channels = target->channels < width ? target->channels : width;
   for (int py = 0; py < conv_phases(job->y, job->transposed); py++)
     for (int px = 0; px < conv_phases(job->x, job->transposed); px++) {
       ConvPhase y = conv_phase(job->y, job->transposed, py);
       ConvPhase x = conv_phase(job->x, job->transposed, px);
-      for (int64_t i = begin; i < end && i < y.count; i++) {
-        int64_t runs = find_runs(job, py, px, i, weights, width, channel);
-        gather_row(job, runs, x.count, x.source_step * job->pixel, (int)(width / VL));
-        scatter_row(out + (y.first + i * y.step) * job->width + x.first, plane, x.step, job->strip,
-                    width, x.count, channels, bias);
+      int64_t last = end < y.count ? end : y.count;
+      int64_t together = x.step == 1 && y.step == 1 ? job->layout.strip_rows : 1;
+      int64_t step = y.source_step * job->layout.width * job->pixel, inner = -1;
+      Row row = row_of(job, &x, width);
+      find_taps(job, py, px);
+      for (int64_t i = begin; i < last; i += together) {
+        int64_t rows = last - i < together ? last - i : together;
+        for (int64_t k = 0; k < rows; k++) {
+          /* between rows that read all taps, only the place differs */
+          bool all = reads_all(job, (i + k) * y.source_step);
+          if (!all || inner < 0) {
+            row.runs =
+                find_runs(job, (i + k) * y.source_step, target->weights, width, target->channel);
+            inner = all ? i + k : -1;
+          }
+          gather_row(job, &row, job->strip + k * x.count * width, all ? (i + k - inner) * step : 0);
+        }
+        scatter_row(target->out + (y.first + i * y.step) * job->width + x.first, plane, x.step,
+                    job->strip, width, rows * x.count, channels, target->bias);
       }
     }
 }
@@ -168,8 +231,12 @@ static void gather_unit(Gather *job, int64_t unit) {
   for (int64_t group = 0; group < groups; group++)
     for (int64_t o = 0; o < count; o += 2 * VL) {
       int64_t channel = group * count + o;
-      gather_block(job, out + channel * plane, bias ? bias + channel : NULL, weights, count - o,
-                   job->depthwise ? o : group * job->in, begin, end);
+      Target target = {.out = out + channel * plane,
+                       .bias = bias ? bias + channel : NULL,
+                       .weights = weights,
+                       .channels = count - o,
+                       .channel = job->depthwise ? o : group * job->in};
+      gather_block(job, &target, begin, end);
       weights += block_width(count - o) * taps * job->in;
     }
   if (!call->epilogue) return;
@@ -205,7 +272,10 @@ static void gather(const OpCall *call, bool transposed, int part, int parts) {
   job.source = take_scratch(&scratch, (size_t)job.layout.source * sizeof(real));
   job.weights = take_scratch(&scratch, (size_t)job.layout.weights * sizeof(real));
   job.strip = take_scratch(&scratch, (size_t)job.layout.strip * sizeof(real));
-  job.runs = take_scratch(&scratch, (size_t)job.layout.taps * sizeof(Run));
+  job.runs = take_scratch(&scratch, (size_t)(job.y->kernel * job.x->kernel) * sizeof(Run));
+  job.down = take_scratch(&scratch, (size_t)job.y->kernel * sizeof(Stretch));
+  job.across = take_scratch(&scratch, (size_t)job.x->kernel * sizeof(Stretch));
+  memset(job.source, 0, (size_t)job.layout.source * sizeof(real)); /* beside rows it stays */
   pack_weights(&job);
   for (int64_t unit = range.begin; unit < range.end; unit++) gather_unit(&job, unit);
 }

@@ -47,16 +47,23 @@ INLINE void gather_tile(const GatherTile *tile, const int rows, const int vector
     UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (Vec){0};
   }
   for (int64_t i = 0; i < tile->count; i++) {
-    const char *a = (const char *)(tile->runs[i].source + tile->skip);
+    /* A pointer for every fourth row: one for each would not fit the registers. */
+    const char *a[4];
+    UNROLL for (int k = 0; k < 4; k++) {
+      a[k] = (const char *)(tile->runs[i].source + tile->skip) + 4 * k * step;
+    }
     const real *w = tile->runs[i].weights;
     for (int64_t l = tile->runs[i].length; l > 0; l--) {
       Vec line[2];
       UNROLL for (int v = 0; v < vectors; v++) line[v] = vec_load(w + v * VL);
       UNROLL for (int r = 0; r < rows; r++) {
-        const real element = *(const real *)(a + r * step);
+        const real element = *(const real *)(a[r / 4] + (r % 4) * step);
         UNROLL for (int v = 0; v < vectors; v++) sums[r][v] += element * line[v];
       }
-      a += sizeof(real);
+      UNROLL for (int k = 0; k < 4; k++) {
+        a[k] += sizeof(real);
+        __asm__("" : "+r"(a[k])); /* or they are made of one again */
+      }
       w += vectors * VL;
     }
   }
@@ -135,8 +142,11 @@ INLINE void weight_tile(const WeightTile *tile, const int rows, const int vector
   X(1, 1)                                                                                          \
   X(2, 1)                                                                                          \
   X(3, 1)                                                                                          \
-  X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(13, 1) X(14, 1)     \
-      X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)
+  X(4, 1)                                                                                          \
+  X(5, 1)                                                                                          \
+  X(6, 1)                                                                                          \
+  X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(13, 1) X(14, 1) X(1, 2) X(2, 2) X(3, 2)     \
+      X(4, 2) X(5, 2) X(6, 2)
 #define LANE_TILES(X)                                                                              \
   X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2)
 

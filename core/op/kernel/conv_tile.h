@@ -73,33 +73,37 @@ typedef struct BandCopy {
 } BandCopy;
 
 /* Copy the band. Channels come in whole vectors: what the last one has beyond them is zero, and, if
- * pixels are nearer than that, overwritten but for the last pixel's, so zeros beside rows come
- * after. Channels are the outer loop, as only long stretches of a plane are fetched ahead. */
+ * pixels are nearer than that, overwritten by the next pixel: only zeros get beyond a row. Channels
+ * are the outer loop, as only long stretches of a plane are fetched ahead. */
 void K(conv_copy_band)(const BandCopy *copy);
 
-/* out[channel][i * step] = strip[i][channel] + bias[channel] for one row; channels `plane` apart.
- */
+/* out[channel][i * step] = strip[i][channel] + bias[channel] for a row of `count` pixels; channels
+ * `plane` apart. The last whole vector of pixels may overlap the one before. */
 static inline void scatter_row(real *out, int64_t plane, int64_t step, const real *strip,
                                int64_t width, int64_t count, int64_t channels, const real *bias) {
-  int64_t whole = step == 1 ? count / VL * VL : 0;
+  bool vectors = step == 1 && count >= VL;
   for (int64_t c = 0; c < channels; c += VL) {
     int64_t lanes = channels - c < VL ? channels - c : VL;
-    for (int64_t i = 0; i < whole; i += VL) {
+    real *to = out + c * plane;
+    for (int64_t i = 0; vectors && i < count; i += VL) {
       Vec x[VL];
+      if (i + VL > count) i = count - VL;
       UNROLL for (int k = 0; k < VL; k++) x[k] = vec_load(strip + (i + k) * width + c);
       transpose_square(x);
-      for (int k = 0; bias && k < lanes; k++) x[k] += bias[c + k];
-      real *to = out + c * plane + i;
+      if (bias) {
+        UNROLL for (int k = 0; k < VL; k++) x[k] += k < lanes ? bias[c + k] : 0;
+      }
       if (lanes == VL) {
-        UNROLL for (int k = 0; k < VL; k++) vec_store(to + k * plane, x[k]);
+        UNROLL for (int k = 0; k < VL; k++) vec_store(to + k * plane + i, x[k]);
       } else {
-        for (int k = 0; k < lanes; k++) vec_store(to + k * plane, x[k]);
+        UNROLL for (int k = 0; k < VL; k++) {
+          if (k < lanes) vec_store(to + k * plane + i, x[k]);
+        }
       }
     }
-    for (int64_t k = 0; k < lanes; k++) {
+    for (int64_t k = 0; !vectors && k < lanes; k++) {
       real add = bias ? bias[c + k] : 0;
-      for (int64_t i = whole; i < count; i++)
-        out[(c + k) * plane + i * step] = strip[i * width + c + k] + add;
+      for (int64_t i = 0; i < count; i++) to[k * plane + i * step] = strip[i * width + c + k] + add;
     }
   }
 }

@@ -33,7 +33,7 @@ static void copy_large(WeightJob *job, int64_t image, int64_t begin, int64_t end
   if (low < 0) low = 0;
   if (high >= job->y->large) high = job->y->large - 1;
   job->first_row = low;
-  int64_t left = job->layout.left * pixel, inner = job->x->large * pixel;
+  int64_t left = job->layout.left * pixel;
   int64_t row = job->layout.width * pixel;
   BandCopy copy = {.plane = plane,
                    .from_row = job->x->large,
@@ -46,10 +46,6 @@ static void copy_large(WeightJob *job, int64_t image, int64_t begin, int64_t end
   copy.from = (const real *)job->call->in[0].data +
               (image * job->shape.large + job->first_in) * plane + low * job->x->large;
   K(conv_copy_band)(&copy);
-  for (real *to = job->large; to < job->large + copy.rows * row; to += row) {
-    memset(to, 0, (size_t)left * sizeof *to);
-    memset(to + left + inner, 0, (size_t)(row - left - inner) * sizeof *to);
-  }
 }
 
 /* Rows [begin, end) of the part's channels on the small side, each group in whole vectors. */
@@ -232,5 +228,6 @@ KERNEL(conv_weight_grad) {
   job.large = take_scratch(&scratch, (size_t)job.layout.large * sizeof(real));
   job.small = take_scratch(&scratch, (size_t)job.layout.small * sizeof(real));
   job.sums = take_scratch(&scratch, (size_t)job.layout.sums * sizeof(real));
+  memset(job.large, 0, (size_t)job.layout.large * sizeof(real)); /* beside rows it stays */
   weight_part(&job);
 }

@@ -161,11 +161,7 @@ static void copy_source(const Winograd *job, int64_t image, int64_t row, int64_t
                    .width = inner};
   K(conv_copy_band)(&copy);
   memset(job->source, 0, (size_t)(to - job->source) * sizeof *to);
-  for (int64_t y = begin; y < end; y++, to += line) {
-    memset(to, 0, (size_t)(job->left * job->pixel) * sizeof *to);
-    memset(to + (job->left + inner) * job->pixel, 0,
-           (size_t)((width - job->left - inner) * job->pixel) * sizeof *to);
-  }
+  to += (end - begin) * line;
   memset(to, 0, (size_t)((last - end) * line) * sizeof *to);
 }
 
@@ -279,6 +275,7 @@ void K(conv_winograd)(const OpCall *call, const ConvShape *shape, bool transpose
   job.made = take_scratch(&scratch, (size_t)job.layout.made * sizeof(real));
   job.weights = take_scratch(&scratch, (size_t)job.layout.weights * sizeof(real));
   job.strip = take_scratch(&scratch, (size_t)job.layout.strip * sizeof(real));
+  memset(job.source, 0, (size_t)job.layout.source * sizeof(real)); /* beside rows it stays */
   prepare_weights(&job, transposed);
   for (int64_t index = range.begin; index < range.end; index++) {
     Unit unit = unit_at(&job, index);
@@ -412,6 +409,7 @@ void K(conv_winograd_weight)(const OpCall *call, const ConvShape *shape, int par
   job.made = take_scratch(&scratch, (size_t)job.layout.made * sizeof(real));
   job.sums = take_scratch(&scratch, (size_t)job.layout.sums * sizeof(real));
   job.strip = take_scratch(&scratch, (size_t)job.layout.strip * sizeof(real));
+  memset(job.source, 0, (size_t)job.layout.source * sizeof(real)); /* beside rows it stays */
   real *bias = call->more[0].data;
   if (bias) bias = memset(bias + slice.first, 0, (size_t)slice.count * sizeof *bias);
   memset(job.sums, 0, (size_t)(16 * job.in * slice.line) * sizeof *job.sums);
