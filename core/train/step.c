@@ -315,7 +315,8 @@ Status step_run(Step *step, const StepData *data, const StepUpdate *update, doub
     if (update_parameters(step, update, &run, i, loss)) continue;
     result->diverged = true;
     result->bad_segment = optim_find_bad(update->optim);
-    return NN_OK;
+    /* A search that ran away: the loss where it ended. */
+    return result->bad_segment < 0 ? explain_loss(step, &run, result, err) : NN_OK;
   }
   return NN_OK;
 }

@@ -283,6 +283,14 @@ tests["L-BFGS fits in a few steps what descent needs many for"] = function()
   end)
 end
 
+tests["a search without a line that runs away says where"] = function()
+  local model = nn.Sequential { nn.Linear(4), function(x) return nn.op.exp(x) end, nn.Linear(1) }
+  local history = model:fit(set, { optimizer = nn.LBFGS { lr = 1e8, strong_wolfe = false }, epochs = 3,
+    batch_size = "full" })
+  testing.equal(history.status, "diverged")
+  testing.matches(history.message, "^diverged at step 1 in ")
+end
+
 tests["a schedule that drives momentum needs an optimiser that has some"] = function()
   testing.raises("nn.Adagrad has none; set cycle_momentum = false", function()
     train { optimizer = nn.Adagrad(), schedule = "one_cycle" }

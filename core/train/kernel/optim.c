@@ -87,71 +87,69 @@ double K(optim_adagrad)(void *weights, const void *grads, void *const *state, co
   return bad;
 }
 
-double K(optim_rmsprop)(void *weights, const void *grads, void *const *state, const OptimStep *step,
-                        int64_t n) {
+/* RMSprop's update. `centered` and `moving` are constants where it is called: each of the four
+ * forms is a loop of its own. */
+static inline __attribute__((always_inline)) double
+rmsprop(void *weights, const void *grads, void *const *state, const OptimStep *step, int64_t n,
+        const bool centered, const bool moving) {
   ENTER(rmsprop);
-  real *restrict square = state[0];
-  real *mean = state[1], *velocity = state[2]; /* NULL when not in use */
+  real *restrict square = state[0], *restrict mean = state[1], *restrict velocity = state[2];
   const real alpha = (real)h.alpha, rest = (real)(1 - h.alpha), momentum = (real)h.momentum;
   const real eps = epsilon(h.eps);
-  if (!mean && !velocity) {
-    EACH {
-      real gradient = g[i] + decay * w[i];
-      square[i] = settle(alpha * square[i] + rest * gradient * gradient);
-      w[i] -= lr * gradient / (R(sqrt)(square[i]) + eps);
-      bad += g[i] * 0;
-    }
-    return bad;
-  }
-  for (int64_t i = 0; i < n; i++) {
+  EACH {
     real gradient = g[i] + decay * w[i];
     square[i] = settle(alpha * square[i] + rest * gradient * gradient);
     real variance = square[i];
-    if (mean) {
+    if (centered) {
       mean[i] = settle(alpha * mean[i] + rest * gradient);
-      /* Rounding can bring this below 0, where PyTorch's root is NaN. */
-      variance = R(fmax)(variance - mean[i] * mean[i], 0);
+      variance -= mean[i] * mean[i];
+      variance = variance > 0 ? variance : 0; /* rounding; PyTorch's root is NaN there */
     }
     real move = gradient / (R(sqrt)(variance) + eps);
-    if (velocity) move = velocity[i] = settle(momentum * velocity[i] + move);
+    if (moving) move = velocity[i] = settle(momentum * velocity[i] + move);
     w[i] -= lr * move;
     bad += g[i] * 0;
   }
   return bad;
 }
 
-/* Adam's update; `shrink` multiplies the weight first (AdamW), `decay` enters the gradient. */
-static inline double adam(real *restrict w, const real *restrict g, void *const *state,
-                          const OptimStep *step, const adam_hyper *h, real shrink, real decay,
-                          int64_t n) {
-  real *restrict m = state[0], *restrict v = state[1];
+double K(optim_rmsprop)(void *weights, const void *grads, void *const *state, const OptimStep *step,
+                        int64_t n) {
+  if (state[1] && state[2]) return rmsprop(weights, grads, state, step, n, true, true);
+  if (state[1]) return rmsprop(weights, grads, state, step, n, true, false);
+  if (state[2]) return rmsprop(weights, grads, state, step, n, false, true);
+  return rmsprop(weights, grads, state, step, n, false, false);
+}
+
+/* Adam's update; `shrink` multiplies the weight first (AdamW), `decay` enters the gradient;
+ * `amsgrad` is a constant where it is called. */
+static inline __attribute__((always_inline)) double
+adam_form(real *restrict w, const real *restrict g, void *const *state, const OptimStep *step,
+          const adam_hyper *h, real shrink, real decay, const bool amsgrad, int64_t n) {
+  real *restrict m = state[0], *restrict v = state[1], *restrict largest = state[2];
   const real beta1 = (real)h->beta1, rest1 = (real)(1 - h->beta1);
   const real beta2 = (real)h->beta2, rest2 = (real)(1 - h->beta2);
   const double t = (double)step->t;
   const real rate = (real)(step->lr / (1 - pow(h->beta1, t)));
   const real correction = (real)(1 / sqrt(1 - pow(h->beta2, t)));
   const real eps = epsilon(h->eps);
-  real *restrict largest = state[2]; /* amsgrad's, or NULL */
   real bad = 0;
-  if (largest) {
-    EACH {
-      real gradient = g[i] + decay * w[i];
-      m[i] = settle(beta1 * m[i] + rest1 * gradient);
-      v[i] = settle(beta2 * v[i] + rest2 * gradient * gradient);
-      largest[i] = v[i] > largest[i] ? v[i] : largest[i];
-      w[i] = shrink * w[i] - rate * m[i] / (R(sqrt)(largest[i]) * correction + eps);
-      bad += g[i] * 0;
-    }
-    return bad;
-  }
   EACH {
     real gradient = g[i] + decay * w[i];
     m[i] = settle(beta1 * m[i] + rest1 * gradient);
     v[i] = settle(beta2 * v[i] + rest2 * gradient * gradient);
-    w[i] = shrink * w[i] - rate * m[i] / (R(sqrt)(v[i]) * correction + eps);
+    real square = v[i];
+    if (amsgrad) square = largest[i] = square > largest[i] ? square : largest[i];
+    w[i] = shrink * w[i] - rate * m[i] / (R(sqrt)(square) * correction + eps);
     bad += g[i] * 0;
   }
   return bad;
+}
+
+static double adam(void *w, const void *g, void *const *state, const OptimStep *step,
+                   const adam_hyper *h, real shrink, real decay, int64_t n) {
+  return state[2] ? adam_form(w, g, state, step, h, shrink, decay, true, n)
+                  : adam_form(w, g, state, step, h, shrink, decay, false, n);
 }
 
 double K(optim_adam)(void *weights, const void *grads, void *const *state, const OptimStep *step,
