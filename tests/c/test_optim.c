@@ -1,6 +1,8 @@
 /* Optimisers: PyTorch's trajectories, segments, clipping, threads, non-finite gradients. */
 #include "test.h"
 
+#include "fail_alloc.h"
+
 #include "base/pool.h"
 #include "train/optim.h"
 
@@ -496,6 +498,47 @@ static void other_segments_may_be_set_and_states_stay(void **state) {
   case_free(&c);
 }
 
+static void running_out_of_memory_leaves_nothing_behind(void **state) {
+  (void)state;
+  const char *texts[] = {"rmsprop centered=1 momentum=0.5", "lbfgs history_size=3"};
+  for (int k = 0; k < 2; k++) {
+    Recipe recipe = recipe_read(texts[k]);
+    Case c = {0};
+    Err err = {0};
+    Status status;
+    vectors_new(&c, DTYPE_F32, 16);
+    int failures = 0;
+    do {
+      fail_alloc_at(++failures);
+      status = optim_new(&c.optim, recipe.id, ISA_base, recipe.hyper, NULL, 0, &c.params, &c.grads,
+                         &err);
+      assert_true(status == NN_OK || (status == NN_NO_MEMORY && !c.optim));
+    } while (status != NN_OK);
+    fail_alloc_off();
+    assert_true(failures > 3);
+    case_free(&c);
+  }
+}
+
+/* Past steps are kept as far as memory goes. */
+static void lbfgs_goes_on_with_less_memory(void **state) {
+  (void)state;
+  Recipe recipe = recipe_read("lbfgs");
+  for (int fails_at = 1; fails_at <= 4; fails_at++) {
+    Case c = {0};
+    vectors_new(&c, DTYPE_F64, 16);
+    tensor_set(&c.params, 0, -1.2), tensor_set(&c.params, 1, 1);
+    c.optim = optim_of(&recipe, isa_best(), NULL, 0, &c);
+    double before = valley(&c);
+    const OptimUpdate update = {.lr = 1, .loss = before, .evaluate = valley, .context = &c};
+    fail_alloc_at(fails_at);
+    assert_true(optim_step(c.optim, &update));
+    fail_alloc_off();
+    assert_true(valley(&c) < before / 2);
+    case_free(&c);
+  }
+}
+
 static void expect_refusal(const char *text, const OptimSegment *segments, int nsegments,
                            Status status, const char *part) {
   Recipe recipe = recipe_read(text);
@@ -539,6 +582,8 @@ int main(void) {
       cmocka_unit_test(every_row_is_complete),
       cmocka_unit_test(lbfgs_goes_down_a_curved_valley_as_pytorch_does),
       cmocka_unit_test(the_line_search_turns_back_from_what_is_no_number),
+      cmocka_unit_test(running_out_of_memory_leaves_nothing_behind),
+      cmocka_unit_test(lbfgs_goes_on_with_less_memory),
       cmocka_unit_test(other_segments_may_be_set_and_states_stay),
       cmocka_unit_test(segments_scale_freeze_and_spare_from_decay),
       cmocka_unit_test(a_frozen_segment_does_not_count_in_the_norm),
