@@ -13,7 +13,7 @@ local function network()
     self:update("mean", mean * 0.9 + nn.op.mean(x) * 0.1)
     return x - mean
   end })
-  return nn.Sequential { nn.Linear(16, "tanh"), Meter(), nn.Dropout(0.1), nn.Linear(1) }
+  return nn.Sequential { nn.Linear(16, "tanh"), Meter(), nn.BatchNorm1d(), nn.Dropout(0.1), nn.Linear(1) }
 end
 
 local function bits(model)

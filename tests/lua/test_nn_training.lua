@@ -244,6 +244,37 @@ tests["running statistics are averaged, or computed anew"] = function()
   testing.ok(averaged ~= last and averaged ~= 0)
 end
 
+tests["batch normalisation gets the statistics of averaged weights"] = function()
+  local wide = data.blobs { n = 400, features = 5, classes = 3, seed = 4 }
+  local model = nn.Sequential { nn.Linear(8), nn.BatchNorm1d(), nn.ReLU(), nn.Linear(3) }
+  model:fit(wide, { swa = { start = 3 }, epochs = 6, batch_size = 100, optimizer = nn.Adam { lr = 0.03 } })
+  local weights = model:weights()
+  local z = tensor.matmul(wide.x, weights["linear_1.weight"], { trans_b = true }) + weights["linear_1.bias"]
+  local means, kept = z:mean(1):totable(), weights["batchnorm1d_1.running_mean"]:totable()
+  for i, mean in ipairs(means) do
+    testing.near(kept[i], mean, 0.05 * (1 + math.abs(mean)))
+  end
+  testing.ok(model:evaluate(wide).accuracy > 0.9)
+end
+
+tests["a convolution's filters are limited one by one, and frozen by name"] = function()
+  local images = data.set { x = wave(2 * 3 * 5 * 5, 0.4, 1, { 2, 3, 5, 5 }), y = { 0, 1 } }
+  local model = nn.Sequential { nn.Conv2d { out_channels = 4, kernel_size = 3, max_norm = 0.3 }, nn.Flatten(),
+    nn.Linear(2) }
+  model:fit(images, { epochs = 5, optimizer = sgd(0.5) })
+  local name = model:parameters()[1].name
+  local filters = model:weights()[name]:view { 4, 27 }:totable()
+  for _, filter in ipairs(filters) do
+    local sum = 0
+    for _, value in ipairs(filter) do
+      sum = sum + value ^ 2
+    end
+    testing.ok(math.sqrt(sum) <= 0.3 + 1e-9)
+  end
+  model:freeze("conv*"):fit(images, { epochs = 5, optimizer = sgd(0.5) })
+  testing.equal(model:weights()[name]:view { 4, 27 }:totable(), filters)
+end
+
 tests["full batches in one call average as epochs one by one do"] = function()
   local at_once = train { ema = 0.9 }
   local one_by_one = train { ema = 0.9, callback = function() end }
