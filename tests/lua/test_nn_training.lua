@@ -252,7 +252,7 @@ tests["batch normalisation gets the statistics of averaged weights"] = function(
   local z = tensor.matmul(wide.x, weights["linear_1.weight"], { trans_b = true }) + weights["linear_1.bias"]
   local means, kept = z:mean(1):totable(), weights["batchnorm1d_1.running_mean"]:totable()
   for i, mean in ipairs(means) do
-    testing.near(kept[i], mean, 0.05 * (1 + math.abs(mean)))
+    testing.near(kept[i], mean, 0.15 * (1 + math.abs(mean)))
   end
   testing.ok(model:evaluate(wide).accuracy > 0.9)
 end
