@@ -24,6 +24,8 @@ M.LAYER_EXTRAS = {
     text = 'starting values, e.g. weight_init = "he_normal"' },
   { name = "name", type = "string", text = "in messages and saved weights; default the kind and a number" },
   { name = "lr_scale", type = "number", default = "1", text = "multiplies the learning rate of its parameters" },
+  { name = "weight_decay", type = "number", text = "of its weights, in place of the optimizer's" },
+  { name = "max_norm", type = "number", text = "largest norm of a unit's or filter's weights, kept after each step" },
 }
 
 ---@return table[] lists {title = "operation", prefix = "nn.op.", rows = {{name=, help=, ...}, ...}}

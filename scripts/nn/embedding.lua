@@ -11,13 +11,15 @@ local EMBEDDING = {
   num = { type = "integer", min = 1, required = true, help = "rows of the table: indices go from 0 to num - 1" },
   dim = { type = "integer", min = 1, required = true, help = "size of a vector" },
   padding_idx = { type = "integer", min = 0, help = "index whose vector starts as zeros and is not trained" },
+  max_norm = { type = "number", above = 0, help = "longer vectors are shortened to this after each training step "
+    .. "(PyTorch does so when they are read)" },
   weight_init = { type = "any", help = "initializer or values; default normal, mean 0, std 1" },
   name = { type = "string", help = "for messages and saved weights" },
 }
 
 local Embedding = layers.layer("Embedding", {
   init = function(self, o)
-    self.name, self.o = o.name, o
+    self.name, self.o, self.max_norm = o.name, o, o.max_norm
     if o.padding_idx and o.padding_idx >= o.num then
       options.fail("nn.Embedding: padding_idx %d is no index of a table of %d rows", o.padding_idx, o.num)
     end

@@ -129,7 +129,7 @@ end
 ---
 --- The loss is smoothed, and the test ends when it has grown to `diverge` times the lowest or is no number.
 --- `suggestion` is where the batches' loss falls fastest per decade; a tenth of `lowest` is another
---- rule. The result draws itself: `range:plot { file = \"results/range\" }`.
+--- rule. The result draws itself: `range:plot { file = "results/range" }`.
 ---@param model Layer
 ---@param set table a data set
 ---@param given? table

@@ -131,7 +131,8 @@ local function spec_of(row)
     end
   end
   if not row.searches then
-    spec.groups = { type = "table", help = "parameters with their own lr and weight_decay" }
+    spec.groups = { type = "table", help = "own rates and decay, the first match counts: "
+      .. "{ { match = \"conv*\", lr = 1e-4, weight_decay = 0 }, ... }; match as freeze takes it" }
   end
   return spec
 end

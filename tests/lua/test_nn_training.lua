@@ -275,6 +275,15 @@ tests["a convolution's filters are limited one by one, and frozen by name"] = fu
   testing.equal(model:weights()[name]:view { 4, 27 }:totable(), filters)
 end
 
+tests["an embedding's vectors stay below its max_norm"] = function()
+  local words = data.set { x = tensor.new({ { 0, 1 }, { 2, 3 }, { 1, 2 } }, "int64"), y = { 0, 1, 1 } }
+  local model = nn.Sequential { nn.Embedding { num = 5, dim = 3, max_norm = 0.5 }, nn.Flatten(), nn.Linear(2) }
+  model:fit(words, { epochs = 3 })
+  for _, vector in ipairs(model:weights()["embedding_1.weight"]:totable()) do
+    testing.ok(math.sqrt(vector[1] ^ 2 + vector[2] ^ 2 + vector[3] ^ 2) <= 0.5 + 1e-6)
+  end
+end
+
 tests["full batches in one call average as epochs one by one do"] = function()
   local at_once = train { ema = 0.9 }
   local one_by_one = train { ema = 0.9, callback = function() end }
