@@ -90,6 +90,16 @@ static void read_named(lua_State *L, int index, const char *what, const char *te
   }
 }
 
+/* Is there an option without a default? */
+static bool has_required(const char *text) {
+  int options = 0, defaults = 0;
+  for (; *text; text++) {
+    options += *text == ':';
+    defaults += *text == '=';
+  }
+  return defaults < options;
+}
+
 void binding_read_attrs(lua_State *L, int index, int top, const char *what, const char *text,
                         Attrs *attrs) {
   bool given[OP_MAX_ATTRS] = {false};
@@ -108,6 +118,7 @@ void binding_read_attrs(lua_State *L, int index, int top, const char *what, cons
   }
   if (index <= top)
     binding_raisef(L, "%s: too many arguments; its options are: %s", what, *text ? text : "none");
+  if (!has_required(text)) return;
   for (int i = 0; i < OP_MAX_ATTRS && attr_spec(text, i, &spec); i++)
     if (spec.required && !given[i]) binding_raisef(L, "%s: %s must be given", what, spec.name);
 }

@@ -4,6 +4,9 @@
 
 #include "base/hash.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <math.h>
 #include <string.h>
 
@@ -41,6 +44,16 @@ static Memory *memory_of(lua_State *L) {
   return memory;
 }
 
+/* A script that computes with large tensors makes and frees them over and over: memory that goes
+ * back to the system in between has to be mapped and zeroed again, which takes as long as the
+ * arithmetic. Called once that is seen; other programs keep the allocator's own limits. */
+static void keep_freed_memory(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20); /* the largest that is allowed */
+  mallopt(M_TRIM_THRESHOLD, 2 * LEAST_LIMIT);
+#endif
+}
+
 static size_t counted_bytes(const Tensor *tensor) {
   return tensor_alone(tensor) ? tensor_bytes(tensor) + PER_TENSOR : 0;
 }
@@ -49,6 +62,7 @@ void binding_count_memory(lua_State *L, int first, int count) {
   Memory *memory = memory_of(L);
   for (int i = 0; i < count; i++) memory->live += counted_bytes(lua_touserdata(L, first + i));
   if (memory->live <= memory->limit) return;
+  if (memory->limit == LEAST_LIMIT) keep_freed_memory();
   lua_gc(L, LUA_GCCOLLECT, 0);
   size_t heap = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024, more = memory->live;
   if (more < heap) more = heap;
