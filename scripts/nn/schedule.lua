@@ -336,14 +336,14 @@ end
 
 --- A straight line from `start` times the base rate up to the whole of it over `total` epochs, then
 --- the schedule `next` from its beginning. (PyTorch's LinearLR and SequentialLR.)
----@param given { total: integer, start: number?, next: Schedule|function?, per: string? } start 1/3;
+---@param given { total: integer, start: number?, next: Schedule|function|string?, per: string? } start 1/3;
 --- next constant; per that of `next`
 ---@return Schedule
 function M.warmup(given)
   local spec = {
     total = count("epochs until the full rate"),
     start = { type = "number", min = 0, max = 1, default = 1 / 3, help = "share it begins with" },
-    next = { type = "callable", help = "the schedule that follows" },
+    next = { type = "callable|string", help = "the schedule that follows" },
   }
   local inner = type(given) == "table" and given.next and M.from(given.next)
   spec.per = { type = "string", choices = PER.choices, default = inner and inner.per or "epoch" }

@@ -1,4 +1,4 @@
---- Every Lua block of the tutorial and the README runs, and prints what the page shows.
+--- Every Lua block of the tutorial, the README and other pages runs, and prints what the page shows.
 ---
 --- A section's blocks are one script. Below them, in blocks marked `output`, stands what it prints:
 --- words must be the same and numbers near, since last digits depend on the processor's instructions.
@@ -130,7 +130,7 @@ local tests = {
   end,
 }
 
-for _, page in ipairs { "README.md", "docs/tutorial.md" } do
+for _, page in ipairs { "README.md", "docs/tutorial.md", "docs/training.md" } do
   local found = 0
   for _, section in ipairs(read_sections(ROOT .. page)) do
     if section.code ~= "" then
