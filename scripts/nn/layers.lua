@@ -422,6 +422,18 @@ function M.sequential(layers)
   return self
 end
 
+-- What a layer keeps in its own table, besides what its init puts there.
+local OWN = { kind = "string", place = "string", forward = "function", param = "function", buffer = "function",
+  update = "function", part = "function" }
+
+local function check_fields(self, kind)
+  for _, field in ipairs(options.keys(OWN)) do
+    if type(self[field]) ~= OWN[field] and self[field] ~= nil or field == "kind" and self.kind ~= kind then
+      options.fail("%s: init sets self.%s, which every layer has for itself; take another name", kind, field)
+    end
+  end
+end
+
 --- A new kind of layer, written in Lua.
 ---
 --- `local Residual = nn.layer("Residual", { init = function(self, size) ... end,
@@ -450,6 +462,7 @@ function M.layer(kind, methods)
     local self = setmetatable({ kind = kind, container = true }, class)
     if methods.init then
       methods.init(self, ...)
+      check_fields(self, kind)
     end
     return self
   end

@@ -257,6 +257,13 @@ tests["unknown options and names get a suggestion"] = function()
   testing.raises("a name and a table with a function `forward`", function() nn.layer("X", {}) end)
 end
 
+tests["init does not take the names that layers need"] = function()
+  for _, field in ipairs { "kind", "param", "place" } do
+    local Odd = nn.layer("Odd", { init = function(self) self[field] = nn.Linear(3) end, forward = function() end })
+    testing.raises(("Odd: init sets self.%s, which every layer has"):format(field), Odd)
+  end
+end
+
 tests["a layer that returns no value, or is used outside a model, says so"] = function()
   local Silent = nn.layer("Silent", { forward = function() end })
   testing.raises("silent_1: forward must return a value of the graph", function()
