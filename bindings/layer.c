@@ -31,7 +31,8 @@ static int layer_rows(lua_State *L) {
   return 1;
 }
 
-/* params(name, options, shape) -> list of { name, shape, init, fan_in, fan_out, decay, buffer } */
+/* params(name, options, shape) -> list of { name, shape, init, fan_in, fan_out, decay, buffer,
+ * value of init "constant" } */
 static int layer_params_(lua_State *L) {
   LayerId id = check_layer(L, 1);
   Attrs options;
@@ -63,6 +64,10 @@ static int layer_params_(lua_State *L) {
     lua_setfield(L, -2, "decay");
     lua_pushboolean(L, params[i].buffer);
     lua_setfield(L, -2, "buffer");
+    if (params[i].init == INIT_constant) {
+      lua_pushnumber(L, params[i].value);
+      lua_setfield(L, -2, "value");
+    }
     lua_rawseti(L, -2, i + 1);
   }
   return 1;

@@ -22,7 +22,7 @@ local M = {
   op = require "core.op",
 }
 
-for _, kinds in ipairs { "nn.embedding", "nn.attention" } do
+for _, kinds in ipairs { "nn.embedding", "nn.attention", "nn.resize" } do
   for name, constructor in pairs((require(kinds))) do
     M[name] = constructor
   end

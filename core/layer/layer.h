@@ -23,8 +23,9 @@ typedef struct LayerParam {
   Shape shape;
   InitId init; /* unless the user says otherwise */
   int64_t fan_in, fan_out;
-  bool decay;  /* weight decay and penalties apply (not to biases) */
-  bool buffer; /* state that is not trained, such as running statistics */
+  bool decay;   /* weight decay and penalties apply (not to biases) */
+  bool buffer;  /* state that is not trained, such as running statistics */
+  double value; /* what INIT_constant starts with */
 } LayerParam;
 
 /* The last member is for forward to fill: the new value of a buffer after a training step, or

@@ -7,7 +7,8 @@
 
 /* Is the node the value of an elementwise op that never falls? */
 static bool never_falls(const Node *node) {
-  static const OpId always[] = {OP_relu, OP_sigmoid, OP_tanh, OP_selu, OP_softplus};
+  static const OpId always[] = {OP_relu,  OP_sigmoid,  OP_tanh,        OP_selu,     OP_softplus,
+                                OP_relu6, OP_hardtanh, OP_hardsigmoid, OP_softsign, OP_logsigmoid};
   static const OpId unless_negative[] = {OP_leaky_relu, OP_elu}; /* slope or alpha */
   if (node->kind != NODE_OP || node->slot >= 0) return false;
   for (size_t i = 0; i < sizeof always / sizeof *always; i++)

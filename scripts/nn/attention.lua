@@ -24,16 +24,6 @@ local function mask_of(mask, dtype)
   return tensors.is_tensor(mask) and mask:dtype() ~= dtype and mask:to(dtype) or mask
 end
 
--- A number of its own for the random numbers of one use of dropout.
-local function stream_of(current, key)
-  local book = current.book
-  if not book.streams[key] then
-    book.stream_count = (book.stream_count or 0) + 1
-    book.streams[key] = book.stream_count
-  end
-  return book.streams[key]
-end
-
 -- ---- MultiheadAttention ----
 
 local ATTENTION = {
@@ -142,7 +132,7 @@ local function attend(self, query, key, value, given)
   local drops = current.training and self.o.dropout > 0
   local y = op.attention(q, k, v, o.attn_mask, o.key_padding_mask, {
     heads = heads, causal = self.o.causal, dropout = drops and self.o.dropout or 0,
-    stream = drops and stream_of(current, self) or 0,
+    stream = drops and trace.stream(current, self) or 0,
   })
   y = op.matmul(y, self:param("out_proj.weight", { size, size }), { trans_b = true })
   if self.o.bias then

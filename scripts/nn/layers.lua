@@ -67,7 +67,7 @@ end
 -- Make a parameter: a tensor with starting values, written down in the model's book.
 local function make_param(book, layer, spec, given)
   local from = given ~= nil and init.from(given, layer.kind .. ": " .. spec.name .. "_init")
-    or init.from(spec.init, layer.kind)
+    or spec.value and init.constant(spec.value) or init.from(spec.init, layer.kind)
   local tensor = tensors.zeros(spec.shape, book.dtype)
   if from.values then
     local values = tensors.new(from.values, book.dtype)
@@ -234,7 +234,14 @@ end
 
 -- ---- layers of the engine ----
 
--- Split constructor arguments: numbers and booleans are options in the row's order, a string is an
+-- Is a value the list for the next option, as in nn.MaxPool2d({ 2, 3 })?
+local function is_list(row, position, value)
+  local option = row.options[position + 1]
+  return option and (option.type == "ints" or option.type == "axes") and type(value) == "table"
+    and type(value[1]) == "number" and #options.keys(value) == #value
+end
+
+-- Split constructor arguments: numbers, booleans and lists are options in the row's order, a string is an
 -- activation, a table holds named options, NAME_init, activation, name, lr_scale, weight_decay, max_norm
 -- (see nn.groups), and layers whose parameter NAME is to be this one's, too.
 local EXTRA = { activation = "any", name = "any", lr_scale = "number", weight_decay = "number", max_norm = "number" }
@@ -245,7 +252,7 @@ local function read_arguments(row, ...)
     local value = select(i, ...)
     if type(value) == "string" or type(value) == "function" then
       extra.activation = value
-    elseif type(value) == "table" then
+    elseif type(value) == "table" and not is_list(row, position, value) then
       for key, entry in pairs(value) do
         if type(key) == "string" and not row.by_name[key] and (EXTRA[key] or key:find("_init$")) then
           if EXTRA[key] == "number" and not (type(entry) == "number" and entry >= 0) then
@@ -348,13 +355,8 @@ local function emit_row(self, current, x)
       nodes[i], params[i] = param_value(current, self, spec, self.extra[spec.name .. "_init"])
     end
   end
-  local book = current.book
-  if not book.streams[self] then
-    book.stream_count = (book.stream_count or 0) + 1
-    book.streams[self] = book.stream_count
-  end
-  local y, updates = core.forward(self.kind, self.options, x, nodes, current.training, book.streams[self],
-    current.layer, self.place)
+  local y, updates = core.forward(self.kind, self.options, x, nodes, current.training,
+    trace.stream(current, self), current.layer, self.place)
   for i = 1, #specs do
     if params[i] and updates and updates[i] and current.training then
       update_buffer(current, params[i], updates[i])

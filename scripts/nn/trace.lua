@@ -33,6 +33,24 @@ function M.active()
   return #stack > 0
 end
 
+-- Streams of a layer's later calls are so far apart that they never meet another layer's.
+local NEXT_CALL = 1 << 32
+
+--- The stream of random numbers for this call of a layer. Layers of a model have different ones, and so
+--- have the calls of one layer: dropout called twice draws two masks.
+---@param current Trace
+---@param layer any what the stream belongs to
+---@return integer
+function M.stream(current, layer)
+  local book, calls = current.book, current.stream_calls
+  if not book.streams[layer] then
+    book.stream_count = (book.stream_count or 0) + 1
+    book.streams[layer] = book.stream_count
+  end
+  calls[layer] = (calls[layer] or 0) + 1
+  return book.streams[layer] + (calls[layer] - 1) * NEXT_CALL
+end
+
 --- Run `body(trace)` with a new graph; the trace ends however body ends.
 ---@param book table
 ---@param training boolean
@@ -40,7 +58,7 @@ end
 ---@return any ... what body returns
 function M.run(book, training, body)
   local trace = { graph = graphs.new(), training = training, book = book, layers = {}, calls = {},
-    updates = {}, lookups = {} }
+    updates = {}, lookups = {}, stream_calls = {} }
   stack[#stack + 1] = trace
   local results = table.pack(xpcall(body, function(message)
     return message

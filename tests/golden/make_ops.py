@@ -449,6 +449,20 @@ def local_response_norm(a, x):
                                  a.get("alpha", 1e-4), a.get("beta", 0.75), a.get("k", 1.0)).reshape(x.shape)
 
 
+def interpolate(a, x):
+    corners, linear = bool(a.get("align_corners", 0)), bool(a.get("linear", 0))
+    size = spatial(a, "size", x, None) if a.get("size") else None
+    return F.interpolate(x, size, a.get("scale_factor"),
+                         ("linear" if x.dim() == 3 else "bilinear") if linear else "nearest",
+                         corners if linear else None)
+
+
+def interpolate_grad(a, g):
+    x = g.new_zeros(list(g.shape[:2]) + a["input_size"]).requires_grad_()
+    with torch.enable_grad():
+        return torch.autograd.grad(interpolate(a, x), x, g)[0]
+
+
 def norm_grad(g, x, mean, inv, rest, weight, dims):
     """The gradient in x over axes dims for any statistics, with (x - mean - rest) inv the normalised x."""
     xhat, h = (x - mean - rest) * inv, g if weight is None else g * weight
@@ -541,6 +555,20 @@ OPS = {
     "selu": lambda a, x: F.selu(x),
     "gelu": lambda a, x: F.gelu(x),
     "silu": lambda a, x: F.silu(x),
+    "gelu_tanh": lambda a, x: F.gelu(x, approximate="tanh"),
+    "mish": lambda a, x: F.mish(x),
+    "celu": lambda a, x: F.celu(x, a.get("alpha", 1.0)),
+    "relu6": lambda a, x: F.relu6(x),
+    "hardtanh": lambda a, x: F.hardtanh(x, a.get("min_val", -1.0), a.get("max_val", 1.0)),
+    "hardsigmoid": lambda a, x: F.hardtanh(x, -3.0, 3.0) / 6 + 0.5,  # PyTorch's divides by 6.0f
+    "hardswish": lambda a, x: F.hardswish(x),
+    "softsign": lambda a, x: F.softsign(x),
+    "logsigmoid": lambda a, x: F.logsigmoid(x),
+    "softshrink": lambda a, x: F.softshrink(x, a.get("lambd", 0.5)),
+    "hardshrink": lambda a, x: F.hardshrink(x, a.get("lambd", 0.5)),
+    "tanhshrink": lambda a, x: F.tanhshrink(x),
+    "threshold": lambda a, x: F.threshold(x, a["threshold"], a["value"]),
+    "prelu": lambda a, x, slope: torch.where(x > 0, x, slope * x),
     "softplus": lambda a, x: F.softplus(x, threshold=1e9) if x.abs().max() < 100
                 else torch.logaddexp(x, torch.zeros_like(x)),
     "bce_with_logits": lambda a, x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"),
@@ -599,6 +627,8 @@ OPS = {
     "recurrent_input_grad": recurrent_input_grad,
     "attention": attention,
     "attention_grad": attention_grad,
+    "interpolate": interpolate,
+    "interpolate_grad": interpolate_grad,
     "layer_norm": layer_norm,
     "layer_norm_grad": layer_norm_grad,
     "rms_norm": rms_norm,
@@ -619,7 +649,7 @@ OPS = {
         F.adaptive_avg_pool1d, F.adaptive_avg_pool2d)(dict(output_size=list(g.shape[2:])), x)),
 }
 
-LISTS = ("axes", "shape", "kernel_size", "stride", "padding", "dilation", "size", "output_size",
+LISTS = ("axes", "shape", "kernel_size", "stride", "padding", "dilation", "size", "output_size", "input_size",
          "kernel", "output_padding")
 
 

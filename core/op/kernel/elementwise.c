@@ -12,6 +12,9 @@
 #define CLAMP(x, low, high) ((x) < (low) ? (low) : (x) > (high) ? (high) : (x))
 #define NORMAL_CDF(x) ((real)0.5 * (1 + R(erf)((x) * (real)0.70710678118654752440)))
 #define NORMAL_PDF(x) ((real)0.39894228040143267794 * R(exp)((real)-0.5 * (x) * (x)))
+/* twice sqrt(2 / pi) (x + 0.044715 x^3): (1 + tanh(t)) / 2 is sigmoid(2 t) */
+#define GELU_TANH(x) ((real)1.5957691216057307117 * ((x) + (real)0.044715 * (x) * (x) * (x)))
+#define GELU_TANH_SLOPE(x) ((real)1.5957691216057307117 * (1 + (real)0.134145 * (x) * (x)))
 
 /* exp(-|x|) never overflows; a NaN stays a NaN. */
 static inline real sigmoid_(real x) {
