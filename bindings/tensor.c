@@ -21,13 +21,12 @@ Tensor *binding_new_tensor(lua_State *L) {
 
 /* ---- memory ---- */
 
-/* Lua's collector sees the userdata of a tensor and not its elements, and is slow to free what has
- * a finaliser. So tensors are counted here, and when enough were made since the last full
- * collection, as much as Lua's own heap so that the time spent stays in proportion, the next one is
- * due. */
+/* Lua's collector sees the userdata of a tensor and not its elements, and is slow to free what has a
+ * finaliser. So what is made is counted here; when it is enough since the last full collection, and
+ * at least as much as Lua's own heap so that the time spent stays in proportion, one is due. */
 enum { PER_TENSOR = 2048, LEAST_LIMIT = 64 << 20 };
 typedef struct Memory {
-  size_t live, limit;
+  size_t made, limit;
 } Memory;
 
 static Memory *memory_of(lua_State *L) {
@@ -54,26 +53,15 @@ static void keep_freed_memory(void) {
 #endif
 }
 
-static size_t counted_bytes(const Tensor *tensor) {
-  return tensor_alone(tensor) ? tensor_bytes(tensor) + PER_TENSOR : 0;
-}
-
 void binding_count_memory(lua_State *L, int first, int count) {
   Memory *memory = memory_of(L);
-  for (int i = 0; i < count; i++) memory->live += counted_bytes(lua_touserdata(L, first + i));
-  if (memory->live <= memory->limit) return;
-  if (memory->limit == LEAST_LIMIT) keep_freed_memory();
+  for (int i = 0; i < count; i++)
+    memory->made += tensor_bytes(lua_touserdata(L, first + i)) + PER_TENSOR;
+  if (memory->made <= memory->limit) return;
+  keep_freed_memory();
   lua_gc(L, LUA_GCCOLLECT, 0);
-  size_t heap = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024, more = memory->live;
-  if (more < heap) more = heap;
-  if (more < LEAST_LIMIT) more = LEAST_LIMIT;
-  memory->limit = memory->live + more;
-}
-
-static void forget_memory(lua_State *L, const Tensor *tensor) {
-  Memory *memory = memory_of(L);
-  size_t bytes = counted_bytes(tensor);
-  memory->live -= bytes < memory->live ? bytes : memory->live;
+  size_t heap = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
+  *memory = (Memory){.limit = heap > LEAST_LIMIT ? heap : LEAST_LIMIT};
 }
 
 Tensor *binding_test_tensor(lua_State *L, int index) {
@@ -167,6 +155,7 @@ static int make_filled(lua_State *L, double value) {
   if (tensor_new(tensor, dtype, &shape, &err) != NN_OK) return binding_raise(L, &err);
   if (value != 0)
     for (int64_t i = 0, count = tensor_count(tensor); i < count; i++) tensor_set(tensor, i, value);
+  binding_count_memory(L, lua_gettop(L), 1);
   return 1;
 }
 
@@ -184,6 +173,7 @@ static int tensor_full(lua_State *L) {
 static int tensor_from(lua_State *L) {
   const Tensor *given = binding_test_tensor(L, 1);
   binding_to_tensor(L, 1, binding_opt_dtype(L, 2, given ? given->dtype : DTYPE_F32));
+  binding_count_memory(L, lua_gettop(L), 1);
   return 1;
 }
 
@@ -497,9 +487,7 @@ static int tensor_concat(lua_State *L) {
 }
 
 static int tensor_gc(lua_State *L) {
-  Tensor *tensor = luaL_checkudata(L, 1, TENSOR_TYPE);
-  forget_memory(L, tensor);
-  tensor_release(tensor);
+  tensor_release(luaL_checkudata(L, 1, TENSOR_TYPE));
   return 0;
 }
 

@@ -341,6 +341,7 @@ static int index_selection(lua_State *L) {
   }
   if (tensor_new_raw(out, tensor.dtype, &selection.shape, &err) != NN_OK)
     return binding_raise(L, &err);
+  binding_count_memory(L, lua_gettop(L), 1);
   Walk walk = walk_make(&selection, &tensor);
   char *packed = out->data;
   if (tensor_count(out) > 0) walk_copy(&walk, 0, tensor.data, &packed, walk.bytes, false);

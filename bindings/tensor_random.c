@@ -40,6 +40,7 @@ static Tensor *new_of_shape(lua_State *L, int index, DType dtype) {
   if (lua_istable(L, index)) dtype = binding_opt_dtype(L, index + 1, dtype);
   Tensor *tensor = binding_new_tensor(L);
   if (tensor_new_raw(tensor, dtype, &shape, &err) != NN_OK) binding_raise(L, &err);
+  binding_count_memory(L, lua_gettop(L), 1);
   return tensor;
 }
 
