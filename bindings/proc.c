@@ -54,6 +54,13 @@ static void on_crash(int number) {
   raise(number);
 }
 
+static volatile sig_atomic_t pause_asked;
+
+static void on_pause(int number) {
+  (void)number;
+  pause_asked = 1;
+}
+
 /* A stack of its own, so that a C stack overflow is reported too. */
 static void catch_crashes(lua_State *L, int fd) {
   static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -67,6 +74,9 @@ static void catch_crashes(lua_State *L, int fd) {
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     sigaction(numbers[i], &action, NULL);
+  struct sigaction pause = {.sa_handler = on_pause, .sa_flags = SA_RESTART};
+  sigemptyset(&pause.sa_mask);
+  sigaction(SIGUSR1, &pause, NULL);
 }
 
 /* channel:receive() -> value, or nothing when the coordinator wants no more. */
@@ -402,6 +412,12 @@ static uint64_t data_bytes(void) {
   return (uint64_t)kilobytes * 1024;
 }
 
+/* pause_asked() -> whether this worker has been asked to pause its trial */
+static int proc_pause_asked(lua_State *L) {
+  lua_pushboolean(L, pause_asked != 0);
+  return 1;
+}
+
 /* resident() -> kilobytes of memory this process has at most had; 0 if unknown */
 static int proc_resident(lua_State *L) {
   struct rusage usage;
@@ -450,6 +466,7 @@ int luaopen_core_proc(lua_State *L) {
                                        {"enter", proc_enter},
                                        {"limit_memory", proc_limit_memory},
                                        {"resident", proc_resident},
+                                       {"pause_asked", proc_pause_asked},
                                        {NULL, NULL}};
   make_type(L, CREW_TYPE, crew_methods);
   make_type(L, CHANNEL_TYPE, channel_methods);

@@ -441,7 +441,8 @@ static int tensor_set_bytes(lua_State *L) {
   const char *bytes = luaL_checklstring(L, 2, &length);
   tape_check_write(L, 1, "set_bytes");
   if (length != tensor_bytes(tensor))
-    binding_raisef(L, "set_bytes: %d bytes expected, got %d", (int)tensor_bytes(tensor), (int)length);
+    binding_raisef(L, "set_bytes: %d bytes expected, got %d", (int)tensor_bytes(tensor),
+                   (int)length);
   memcpy(tensor->data, bytes, length);
   tensor_touch(tensor);
   lua_settop(L, 1);

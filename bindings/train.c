@@ -206,8 +206,8 @@ static void take_piece(void *context, void *piece, size_t bytes) {
   pieces->at += bytes;
 }
 
-/* optim:restore(string) -> true; nil and a message when it is of another optimiser, which then is as
- * new */
+/* optim:restore(string) -> true; nil and a message when it is of another optimiser, which then is
+ * as new */
 static int optim_restore_(lua_State *L) {
   Optim *optim = check_optim(L, 1);
   size_t length;

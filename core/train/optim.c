@@ -441,8 +441,7 @@ bool optim_visit(Optim *optim, OptimVisitor *visit, void *context) {
   visit(context, &optim->steps, sizeof optim->steps);
   visit(context, &optim->average.count, sizeof optim->average.count);
   for (int i = 0; i < OPTIM_MAX_STATES; i++)
-    if (optim->state[i].data)
-      visit(context, optim->state[i].data, tensor_bytes(&optim->state[i]));
+    if (optim->state[i].data) visit(context, optim->state[i].data, tensor_bytes(&optim->state[i]));
   return !optim->lbfgs || lbfgs_visit(optim->lbfgs, visit, context);
 }
 

@@ -133,9 +133,9 @@ const Tensor *optim_state(const Optim *optim, int place, const char **name);
 /* Forget everything: states zero, no steps. */
 void optim_reset(Optim *optim);
 
-/* Everything an optimiser remembers, for checkpoints: `visit` is called with each piece of it, in an
- * order and of sizes that depend on the row, its hyper-parameters, and what the pieces before say
- * (L-BFGS has as many past steps as it had). Whoever restores writes the pieces. The average's
+/* Everything an optimiser remembers, for checkpoints: `visit` is called with each piece of it, in
+ * an order and of sizes that depend on the row, its hyper-parameters, and what the pieces before
+ * say (L-BFGS has as many past steps as it had). Whoever restores writes the pieces. The average's
  * vector is its owner's; how many updates it has had is here. False: no memory for a piece. */
 typedef void OptimVisitor(void *context, void *piece, size_t bytes);
 bool optim_visit(Optim *optim, OptimVisitor *visit, void *context);

@@ -396,7 +396,7 @@ end
 ---@return table? row nil when training has ended
 function Run:epoch()
   local o, history = self.options, self.history
-  if self.stop or self.done >= o.epochs then
+  if self.stop or self.paused or self.done >= o.epochs then
     return nil
   end
   local started = proc.now()
@@ -445,6 +445,7 @@ function Run:epoch()
     history.status, history.message = "stopped", ("stopped after epoch %d"):format(epoch)
     self.stop = true
   end
+  self.paused = told == "pause"
   return row
 end
 
@@ -494,6 +495,22 @@ local function probe(run)
   run.options.trial:probed { seconds = step * rows / run.batch * run.options.epochs }
 end
 
+-- In a sweep: go on where the trial was when it was interrupted. A run may fit more than once.
+local function take_up(run, trial)
+  trial.fits = trial.fits + 1
+  run.index = trial.fits
+  run.take = function()
+    return checkpoints.take(run)
+  end
+  local saved = trial.states[run.index]
+  if saved then
+    local done, message = checkpoints.put(run, saved)
+    if not done then
+      options.fail("fit: the trial's checkpoint: %s", message)
+    end
+  end
+end
+
 local CHECKPOINT_SECONDS = 1 -- from one checkpoint to the next; longer where writing takes long
 local CHECKPOINT_SHARE = 0.02 -- of the time, at most
 
@@ -528,6 +545,8 @@ function Layer:fit(set, given)
   local path, trial = run.options.checkpoint, run.options.trial
   if trial and trial.probe then
     probe(run)
+  elseif trial and trial.keep then
+    take_up(run, trial)
   elseif path then
     local found, message = checkpoints.read(run, path)
     if found == nil then
@@ -542,11 +561,15 @@ function Layer:fit(set, given)
     while run:epoch() do
       if path then
         keep_checkpoint(run, path)
+      elseif run.index then
+        trial:keep(run.index, run.take)
       end
     end
   end
   if path then
     keep_checkpoint(run, path, true)
+  elseif run.index and not run.paused then
+    trial:keep(run.index, run.take, true)
   end
   return run:finish()
 end

@@ -7,6 +7,7 @@ local proc = require "core.proc"
 local M = {}
 
 local GRACE = 8          -- seconds that trials may still take after Ctrl-C
+local SAME_SIGNAL = 0.2  -- seconds within which a second signal is the first: timeout(1) sends two
 local KILL_AFTER = 1     -- seconds from SIGABRT (which reports the script line) to SIGKILL
 local LAST_WORDS = 2000  -- bytes of output kept for the message of a crashed trial
 local MAX_KILLS = 2      -- a trial whose worker is killed (SIGKILL) is tried again so often
@@ -78,6 +79,16 @@ local function retry(self, slot, result)
   return true
 end
 
+-- The sweep is ending: the trial has left a checkpoint, and goes on when the sweep does.
+local function pause(self, slot)
+  local worker = self.slots[slot]
+  self.record:event(worker.trial.id, "paused", nil)
+  worker.trial, worker.leaving = nil, true
+  self.running = self.running - 1
+  self.progress:stopped(slot)
+  self.crew:dismiss(slot)
+end
+
 local function finish(self, slot, result)
   local worker = self.slots[slot]
   if retry(self, slot, result) then
@@ -91,6 +102,9 @@ local function finish(self, slot, result)
   result.output = table.concat(worker.output)
   self.ended, self.seconds = self.ended + 1, self.seconds + result.seconds
   self.record:finish(trial, result)
+  if trial.kept and (self.plan.checkpoints ~= "last" or result.state == "failed") then
+    self.record:forget(trial, "last")
+  end
   trial.epoch_count = result.epochs -- `epochs` of a study's trial are the rows themselves
   for _, name in ipairs { "samples", "state", "last", "best", "best_epoch", "reason", "message", "line",
     "signal" } do
@@ -137,8 +151,10 @@ local function assign(self, slot)
     return
   end
   trial.curve, trial.final = {}, nil
+  local saved = self.record:recall(trial, "last")
   worker.trial, worker.begun, worker.output, worker.size = trial, proc.now(), {}, 0
   worker.heard = worker.begun
+  trial.kept = saved ~= nil
   worker.epochs, worker.crash, worker.exit, worker.late = 0, nil, nil, nil
   self.running = self.running + 1
   self.record:start(trial, slot)
@@ -146,7 +162,7 @@ local function assign(self, slot)
   -- A worker that cannot hear any more is about to be reported as ended.
   self.crew:send(slot, {
     number = trial.number, config = trial.config, ["repeat"] = trial["repeat"],
-    params = trial.params, seed = trial.seed, rule = trial.rule,
+    params = trial.params, seed = trial.seed, rule = trial.rule, saved = saved,
   })
 end
 
@@ -234,6 +250,12 @@ function on.message(self, slot, value)
       M.learn(trial, row, self.plan.goal.metric)
     end
     self.progress:reported(slot, value.rows[#value.rows])
+  elseif value.kind == "checkpoint" then
+    worker.heard = proc.now()
+    trial.kept = true
+    self.record:checkpoint(trial, value.name, value.epoch, value.data)
+  elseif value.kind == "done" and value.state == "paused" then
+    pause(self, slot)
   elseif value.kind == "exit" then
     worker.exit = value
   elseif value.kind == "done" then
@@ -287,13 +309,19 @@ function on.refused(self, slot, reason)
 end
 
 function on.signal(self, _, name)
+  if self.stopping and proc.now() - self.stopped_at < SAME_SIGNAL then
+    return
+  end
   self.record:event(nil, "signal", name)
   if self.stopping then
     self.deadline = proc.now()
     return
   end
-  self.stopping, self.deadline = name, proc.now() + GRACE
-  self.progress:say(("%s: finishing %d running trial%s, at most %d s (again: stop at once)")
+  self.stopping, self.stopped_at, self.deadline = name, proc.now(), proc.now() + GRACE
+  for slot in pairs(self.slots) do -- in any order: each pauses after its epoch
+    self.crew:kill(slot, "SIGUSR1")
+  end
+  self.progress:say(("%s: %d running trial%s may end an epoch, at most %d s (again: stop at once)")
     :format(name == "SIGINT" and "interrupted" or "terminated", self.running,
       self.running == 1 and "" or "s", GRACE))
 end

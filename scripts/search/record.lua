@@ -237,6 +237,26 @@ function Record:metrics(trial, row)
   end
 end
 
+--- What a trial can go on from.
+---@param trial table
+---@param name string "last" or "best"
+---@param epoch integer
+---@param data string
+function Record:checkpoint(trial, name, epoch, data)
+  self:write("checkpoint_set", trial.id, name, epoch, data)
+end
+
+--- What `checkpoint` kept, or nil.
+function Record:recall(trial, name)
+  local found = trial.id and check(self.store:rows("checkpoint_get", trial.id, name))[1]
+  return found and found.data
+end
+
+--- Forget it.
+function Record:forget(trial, name)
+  self:write("checkpoint_clear", trial.id, name)
+end
+
 --- The end of a trial.
 ---@param trial table
 ---@param result table state, last, best, best_epoch, epochs, seconds, reason, message, line, signal,

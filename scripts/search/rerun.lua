@@ -141,7 +141,8 @@ local function perform(found, plan, verify)
   local channel = { send = function(_, message)
     table.move(message.rows or {}, 1, #(message.rows or {}), #rows + 1, rows)
   end }
-  local done = worker.perform({ run = plan.run, objective = plan.goal, threads = plan.threads }, {
+  local done = worker.perform({ run = plan.run, objective = plan.goal, threads = plan.threads, checked = {},
+    checkpoints = "none", checkpoint_every = math.huge }, {
     number = trial.number, config = trial.config, ["repeat"] = trial["repeat"],
     params = json.decode(trial.params), seed = trial.seed,
   }, channel)

@@ -86,6 +86,10 @@ local SPEC = {
   stall = { type = "number", above = 0, help = "seconds that may pass in a trial without a reported epoch" },
   memory = { type = "string|integer", check = check_memory,
     help = "\"2G\", \"500M\" or bytes that a trial may take beside what the script has loaded" },
+  checkpoints = { type = "string", default = "none", choices = { "none", "last", "best" },
+    help = "whether the store keeps a trial's state after its end: of its last or its best epoch" },
+  checkpoint_every = { type = "number", min = 0, default = 2,
+    help = "seconds from one checkpoint of a running trial to the next, at least; after a crash it goes on there" },
   budget = { type = "string|number|table", check = budgets.problem,
     help = "\"10m\", or { epochs = N } or { samples = N } in all: trials that would exceed it are not started" },
   retries = { type = "integer", min = 0, default = 0, help = "times a trial that fails is tried again" },
@@ -217,7 +221,8 @@ local function make_plan(asked, words)
     select = asked.select, space_text = json.encode(space:describe()), sampler = sampler,
     pruner = pruner, lag = asked.lag, names = names, label = label, seed = asked.seed, seeds = asked.seeds,
     trials = asked.trials,
-    budget = asked.budget and budgets.parse(asked.budget), space = space, constraint = asked.constraint, dry_run = asked.dry_run,
+    checkpoints = asked.checkpoints, budget = asked.budget and budgets.parse(asked.budget), space = space,
+    constraint = asked.constraint, dry_run = asked.dry_run,
     threads = asked.threads, timeout = asked.timeout, stall = asked.stall, retries = asked.retries,
     memory = asked.memory and bytes_of(asked.memory), memory_text = tostring(asked.memory),
     quiet = asked.quiet, retry = asked.retry,
@@ -417,7 +422,8 @@ function M.sweep(given)
   elseif role == "worker" then
     in_worker = true
     worker.serve(link, { run = plan.run, objective = plan.goal, threads = plan.threads, memory = plan.memory,
-      memory_text = plan.memory_text, gradcheck = asked.gradcheck })
+      memory_text = plan.memory_text, gradcheck = asked.gradcheck, checkpoints = asked.checkpoints,
+      checkpoint_every = asked.checkpoint_every })
   end
   local opened, journal, message = pcall(record.open, plan)
   if not opened or not journal then

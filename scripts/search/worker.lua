@@ -3,29 +3,15 @@
 --- successor starts from clean memory.
 ---
 --- Messages out: {kind="report", rows}, {kind="exit", code, line} before os.exit, and {kind="done",
---- state, last, best, best_epoch, epochs, message, line, reason}. Rows of metrics wait up to PACE
---- seconds for company: a message an epoch would cost short trials a tenth of their time.
+--- state, last, best, best_epoch, epochs, message, line, reason}; search/trial.lua sends the rest. Rows of
+--- metrics wait up to PACE seconds for company: a message an epoch would cost short trials a tenth of
+--- their time.
 local proc = require "core.proc"
-local pruners = require "search.pruners"
+local trials = require "search.trial"
 
 local M = {}
 
---- What a sweep's `run` is given: one configuration to train, from one seed.
----@class search.Trial
----@field params table<string, any> by name; those of a choice's branch stand beside the others
----@field seed integer of this repeat; the same for all configurations
----@field number integer counts the sweep's trials from 1
----@field config integer counts its configurations from 1
----@field ["repeat"] integer counts the seeds of a configuration from 1
----@field threads integer what the sweep's `threads` says
----@field gradcheck boolean|string what the sweep's `gradcheck` says, for fit
----@field checked table<string, boolean> layers and losses whose gradients this worker has checked
-local Trial = { __name = "search.trial" }
-Trial.__index = Trial
-
-local PROBED = setmetatable({}, { __tostring = function() return "the pre-flight ends here" end })
 local LONGEST_MESSAGE = 4000 -- bytes of an error with its traceback
-local PACE = 0.05            -- seconds
 
 -- "file:line" of the innermost frame that belongs to the script.
 local function script_line()
@@ -39,62 +25,6 @@ local function script_line()
     end
     level = level + 1
   end
-end
-
---- In a pre-flight: end the run with what was measured.
----@private
----@param measured {seconds: number?} of a whole trial
-function Trial:probed(measured)
-  self.measured = measured
-  error(PROBED, 0)
-end
-
---- Record metrics of one epoch (or step); fit does it with `trial = trial`, and stops when this returns
---- "stop": a pruner ended the trial. Loops of one's own should return then.
----@param epoch integer counts up; a repeated epoch adds to or replaces what was recorded
----@param metrics table<string, number> values that are not numbers are left out
----@return string? verdict
-function Trial:report(epoch, metrics)
-  local number = math.tointeger(epoch)
-  if not number then
-    error(("trial:report: epoch must be a whole number, got %s"):format(tostring(epoch)), 2)
-  elseif type(metrics) ~= "table" then
-    error(("trial:report: metrics must be a table of numbers, got a %s"):format(type(metrics)), 2)
-  end
-  local row = { epoch = number }
-  for name, value in pairs(metrics) do
-    if type(value) == "number" and type(name) == "string" and name ~= "epoch" then
-      row[name] = value
-    end
-  end
-  if self.probe then -- a loop of one's own: how many epochs there will be, nobody knows
-    self:probed {}
-  end
-  self.rows[#self.rows + 1] = row
-  if self.rule and row[self.metric] and not self.pruned then
-    self.curve[#self.curve + 1] = { number, row[self.metric] + 0.0 }
-    self.pruned = pruners.verdict(self.rule, self.curve)
-  end
-  if proc.now() - self.sent_at >= PACE then
-    self:send()
-  end
-  return self.pruned and "stop" or nil
-end
-
---- Send the rows that have not been sent.
----@private
-function Trial:send()
-  if self.sent < #self.rows then
-    local rows = table.move(self.rows, self.sent + 1, #self.rows, 1, {})
-    self.channel:send { kind = "report", rows = rows }
-    self.sent, self.sent_at = #self.rows, proc.now()
-  end
-end
-
---- Note that training diverged: for loops of one's own, whose history nobody returns.
----@param message string where, e.g. "diverged at step 812 in linear_2"
-function Trial:diverged(message)
-  self.lost = message
 end
 
 -- Rows of metrics in what `run` returned, reported unless `fit` has done so already.
@@ -128,7 +58,9 @@ local function conclude(trial, objective, result)
   end
   done.epochs, done.weights = #trial.rows, trial.weights
   done.samples = trial.samples
-  if trial.pruned and done.last then
+  if trial.left_at == #trial.rows then
+    return { kind = "done", state = "paused", epochs = #trial.rows, last = done.last, best = done.best }
+  elseif trial.pruned and done.last then
     done.state, done.reason, done.message = "pruned", "pruned", trial.pruned
   elseif trial.lost or (type(result) == "table" and result.status == "diverged") then
     done.state, done.message = "diverged", trial.lost or done.message
@@ -143,7 +75,7 @@ local function conclude(trial, objective, result)
 end
 
 local function on_error(message)
-  if message == PROBED then
+  if message == trials.PROBED then
     return message
   end
   local line = script_line()
@@ -176,23 +108,19 @@ end
 
 --- Run one trial: call `run`, and make of what it returns or raises the message that ends a trial.
 ---@param spec {run: function, objective: table, threads: integer}
----@param job table number, config, repeat, params, seed, rule
+---@param job table number, config, repeat, params, seed, rule, saved
 ---@param channel table with send(message), for rows of metrics
 ---@param current? table gets the trial as `trial`
 ---@return table done as sent to the coordinator
 ---@return boolean clean false when `run` raised
 function M.perform(spec, job, channel, current)
-  local trial = setmetatable({
-    number = job.number, config = job.config, ["repeat"] = job["repeat"], params = job.params,
-    seed = job.seed, threads = spec.threads, channel = channel, rows = {}, sent = 0,
-    sent_at = proc.now(), rule = job.rule, probe = job.probe, curve = {}, metric = spec.objective.metric,
-  }, Trial)
+  local trial = trials.new(spec, job, channel)
   if current then
     current.trial = trial
   end
   math.randomseed(job.seed) -- the same for every configuration: they are compared in pairs
   local fine, result = xpcall(spec.run, on_error, trial)
-  if trial.probe and (fine or result == PROBED) then
+  if trial.probe and (fine or result == trials.PROBED) then
     local measured = trial.measured or { seconds = proc.now() - trial.sent_at }
     return { kind = "done", state = "probed", seconds = measured.seconds, kilobytes = proc.resident() }, true
   end
@@ -213,15 +141,16 @@ function M.perform(spec, job, channel, current)
     result = { message = tostring(result) }
   end
   return { kind = "done", state = "failed", reason = trial.out_of_memory and "memory" or "error",
-    message = result.message, line = result.line,
-    detail = result.frames, epochs = #trial.rows }, false
+    message = result.message, line = result.line, detail = result.frames, epochs = #trial.rows }, false
 end
 
 --- Serve trials until there are no more. Does not return.
 ---@param channel userdata from core.proc.start
----@param spec {run: function, objective: table, threads: integer, memory: integer?, memory_text: string?}
+---@param spec {run: function, objective: table, threads: integer, memory: integer?, memory_text: string?,
+--- gradcheck: any, checkpoints: string, checkpoint_every: number}
 function M.serve(channel, spec)
   local current = {}
+  spec.checked = {}
   watch_exit(channel, current)
   if spec.memory then
     assert(proc.limit_memory(spec.memory))

@@ -1,0 +1,138 @@
+--- Sweeps that are killed or interrupted in the middle of trials: what was trained is not trained again,
+--- and the results are the same to the bit.
+local testing = require "testing"
+local store = require "core.store"
+
+local folder = testing.folder()
+
+local FIT = [[
+local search, nn, tensor, init = require "search", require "nn", require "tensor", require "core.init"
+local x, y = tensor.zeros { 64, 6 }, tensor.zeros { 64, 1 }
+init.fill(x, "normal", 1, 1, 1, 0)
+init.fill(y, "normal", 1, 1, 2, 0)
+return search.sweep {
+  name = "long", objective = "min loss", table = false, checkpoint_every = 0, preflight = false,
+  space = { size = { 3, 5 }, rate = { 0.1, 0.01 } },
+  run = function(trial)
+    local model = nn.Sequential { nn.Linear(trial.params.size, "tanh"), nn.Dropout(0.2), nn.Linear(1) }
+    local log = io.open(os.getenv "LOG" or "/dev/null", "a")
+    return model:fit({ x = x, y = y }, { trial = trial, epochs = 12, batch_size = 16,
+      optimizer = nn.Adam { lr = trial.params.rate }, early_stopping = { metric = "loss", patience = 11 },
+      callback = function(row)
+        log:write(trial.number, " ", row.epoch, "\n")
+        log:flush()
+        local stop = os.clock() + (tonumber(os.getenv "SLOW") or 0)
+        repeat until os.clock() > stop
+      end })
+  end,
+}
+]]
+
+local OWN = [[
+local search, random = require "search", require "core.random"
+return search.sweep {
+  name = "own", objective = "max score", table = false, checkpoint_every = 0, space = { x = { 1, 2, 3 } },
+  run = function(trial)
+    local log = io.open(os.getenv "LOG" or "/dev/null", "a")
+    local text, epoch = trial:resume()
+    local total = text and tonumber(text) or 0
+    for e = (epoch or 0) + 1, 10 do
+      total = total + random.uniform(trial.seed, "step", e) * trial.params.x
+      log:write(trial.number, " ", e, "\n")
+      log:flush()
+      local stop = os.clock() + (tonumber(os.getenv "SLOW") or 0)
+      repeat until os.clock() > stop
+      local verdict = trial:report(e, { score = total })
+      trial:save(("%.17g"):format(total))
+      if verdict then return end
+    end
+  end,
+}
+]]
+
+local function dump(file)
+  local opened, lines, names = assert(store.open(file, "read")), {}, {}
+  for _, row in ipairs(opened:rows("trial_list", 1)) do
+    lines[#lines + 1] = table.concat({ row.number, row.params, row.state, row.epochs, ("%a"):format(row.last),
+      row.weights or "" }, " ")
+  end
+  for _, row in ipairs(opened:rows("name_list")) do
+    names[row.id] = row.name
+  end
+  for _, row in ipairs(opened:rows("metric_of_study", 1)) do
+    if names[row.name] ~= "seconds" then
+      lines[#lines + 1] = ("%d %d %s %a"):format(row.number, row.epoch, names[row.name], row.value)
+    end
+  end
+  local left = #opened:rows("checkpoint_list")
+  opened:close()
+  table.sort(lines)
+  return table.concat(lines, "\n"), left
+end
+
+local function lines_of(path)
+  local count, seen, twice = 0, {}, 0
+  for line in io.lines(path) do
+    count = count + 1
+    twice = twice + (seen[line] and 1 or 0)
+    seen[line] = true
+  end
+  return count, twice
+end
+
+local function killed(body, name, signal, pause)
+  local script = testing.write(("%s/%s.lua"):format(folder, name), body)
+  local whole, broken = ("%s/%s-whole.db"):format(folder, name), ("%s/%s-broken.db"):format(folder, name)
+  local log = ("%s/%s.log"):format(folder, name)
+  local _, err, status = testing.sh(("{nnrun} %s --quiet -j 2 --store %s"):format(script, whole))
+  testing.equal(status, 0, err)
+  local runs, out = 0, nil
+  repeat
+    runs = runs + 1
+    local kill = runs <= 3 and ("timeout -s %s %g "):format(signal, pause) or ""
+    _, out, status = testing.sh(("SLOW=%s LOG=%s %s{nnrun} %s --quiet -j %d --store %s"):format(
+      runs <= 3 and "0.05" or "0", log, kill, script, runs % 3 + 1, broken))
+  until status == 0 or runs == 10
+  testing.equal(status, 0, out)
+  local expected, none = dump(whole)
+  local text, left = dump(broken)
+  testing.equal(text, expected)
+  testing.equal({ none, left }, { 0, 0 }) -- checkpoints end with their trials
+  return lines_of(log)
+end
+
+return testing.run {
+  ["fit goes on in the epoch after its checkpoint when all processes are killed"] = function()
+    local count, twice = killed(FIT, "kill", "KILL", 0.5)
+    testing.equal(count - twice, 4 * 12)
+    testing.ok(twice <= 3 * 3, ("%d epochs were trained twice"):format(twice)) -- those in flight, at most
+  end,
+  ["a loop of one's own goes on with what it saved"] = function()
+    local count, twice = killed(OWN, "own", "KILL", 0.4)
+    testing.equal(count - twice, 3 * 10)
+    testing.ok(twice <= 3 * 3, ("%d epochs were trained twice"):format(twice))
+  end,
+  ["an interrupt pauses trials after their epoch, and nothing is trained twice"] = function()
+    local count, twice = killed(FIT, "interrupt", "INT", 0.5)
+    testing.equal({ count, twice }, { 4 * 12, 0 })
+    local _, twice_own = killed(OWN, "own-interrupt", "TERM", 0.4)
+    testing.equal(twice_own, 0)
+  end,
+  ["checkpoints = \"last\" and \"best\" keep a trial's state after its end"] = function()
+    for _, policy in ipairs { "last", "best" } do
+      local body = FIT:gsub("checkpoint_every = 0", ("checkpoint_every = 100, checkpoints = %q"):format(policy))
+      local script = testing.write(("%s/%s.lua"):format(folder, policy), body)
+      local path = ("%s/%s.db"):format(folder, policy)
+      testing.sh(("{nnrun} %s --quiet --store %s"):format(script, path))
+      local opened = assert(store.open(path, "read"))
+      local kept = opened:rows("checkpoint_list")
+      local trials = opened:rows("trial_list", 1)
+      opened:close()
+      testing.equal(#kept, 4)
+      for i, row in ipairs(kept) do
+        local epoch = policy == "last" and 12 or trials[i].best_epoch
+        testing.equal({ row.trial, row.kind, row.epoch }, { i, policy, epoch })
+      end
+    end
+  end,
+}
