@@ -7,6 +7,7 @@ local optim = require "nn.optim"
 local structure = require "nn.structure"
 require "nn.model"
 require "nn.fit"
+require "nn.freeze"
 require "nn.inspect"
 
 local M = {

@@ -15,8 +15,8 @@ function data_Scaler:apply(set) end
 
 ---
 ---@class data.Set
----@field x userdata tensor (N, ...)
----@field y? userdata tensor (N) int64 labels, or (N, K) numbers
+---@field x any tensor (N, ...), or several by place or name
+---@field y any tensor (N) int64 labels, or (N, K) numbers; or several
 ---@field classes? string[] names of the classes; label i belongs to classes[i + 1]
 ---@field columns? string[] names of the columns of x
 ---@field name string what messages and reports call it
@@ -76,7 +76,7 @@ function data_Set:flatten() end
 ---@return data.Set
 function data_Set:one_hot() end
 
---- x, and y where it is not labels, in another type.
+--- x, and y where it is not labels, in another type. Of several inputs those of whole numbers stay.
 ---@param dtype string "float32" or "float64"
 ---@return data.Set
 function data_Set:to(dtype) end
@@ -212,7 +212,8 @@ function data.scaler.min_max(set, given) end
 ---@return data.Scaler
 function data.scaler.standard(set, given) end
 
---- A data set from tensors or tables. Whole numbers in a table `y` are class labels.
+--- A data set from tensors or tables. Whole numbers in a table `y` are class labels. Several inputs or
+--- targets are tensors by place or name: `data.set { x = { image = a, size = b }, y = { class = c } }`.
 ---@param given table
 ---@return data.Set
 function data.set(given) end

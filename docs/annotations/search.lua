@@ -41,10 +41,12 @@ function search_Study:curves(metric) end
 ---@field config integer counts its configurations from 1
 ---@field ["repeat"] integer counts the seeds of a configuration from 1
 ---@field threads integer what the sweep's `threads` says
+---@field gradcheck boolean|string what the sweep's `gradcheck` says, for fit
+---@field checked table<string, boolean> layers and losses whose gradients this worker has checked
 local search_Trial = {}
 
---- Record metrics of one epoch (or step); fit does it with `trial = trial`. Returns "stop" when the
---- trial should end early.
+--- Record metrics of one epoch (or step); fit does it with `trial = trial`, and stops when this returns
+--- "stop": a pruner ended the trial. Loops of one's own should return then.
 ---@param epoch integer counts up; a repeated epoch adds to or replaces what was recorded
 ---@param metrics table<string, number> values that are not numbers are left out
 ---@return string? verdict
@@ -71,7 +73,7 @@ function search.choice(values) end
 --- A constant: recorded with every trial, and settable from the command line.
 ---@param value any string, number, boolean, or a table of these
 ---@return table domain
-function search.fixed(value) end
+function search.fixed(value, where) end
 
 --- A real parameter between `low` and `high`.
 ---@param low number
@@ -80,12 +82,27 @@ function search.fixed(value) end
 ---@return table domain
 function search.float(low, high, given) end
 
+--- The volume that is dominated, up to a reference point that is worse than all of interest (WFG: While,
+--- Bradstreet, Barone, "A fast way of calculating exact hypervolumes", 2012).
+---@param points number[][] losses
+---@param reference number[] as long as a point
+---@return number
+function search.hypervolume(points, reference) end
+
 --- A whole-number parameter from `low` to `high`, both included.
 ---@param low integer
 ---@param high integer
 ---@param given? {log: boolean?, step: integer?, n: integer?} as for search.float; step 1
 ---@return table domain
 function search.int(low, high, given) end
+
+--- A list of `min` to `max` entries from one domain; the length is a parameter, too. For layer sizes:
+--- `hidden = search.list(search.int(16, 256, { log = true }), { max = 3 })` gives
+--- `params.hidden`, e.g. { 128, 32 }.
+---@param item table a domain, or a list of values
+---@param given {min: integer?, max: integer} entries; min 1, max up to 32
+---@return table domain
+function search.list(item, given) end
 
 --- A study as the store has it.
 ---@param file string the store
@@ -98,6 +115,13 @@ function search.load(file, name) end
 ---@param values any[]
 ---@return table domain
 function search.ordered(values) end
+
+--- The numbers of the points no other one dominates, in order.
+---@param points number[][]
+---@return integer[] front
+function search.pareto_front(points) end
+
+search.pruner = {}
 
 --- The space of a table of parameters: name -> domain, list of values (a choice) or constant.
 ---@param given table<string, any>

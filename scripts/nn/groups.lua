@@ -1,8 +1,9 @@
 --- Parameters by name: freezing them, and giving them options of their own.
 ---
 --- A pattern is a name with `*` for any characters and `?` for one: "conv*", "*.bias", "linear_2.weight".
---- It is compared with a parameter's whole name and with that of its layer. In place of a pattern there may
---- be a layer, which stands for all parameters in it, or a list of both.
+--- It is compared with a parameter's whole name and with those of its layer and the layers that one is part
+--- of: "transformer_1" means all in it. In place of a pattern there may be a layer, which stands for all
+--- parameters in it, or a list of both.
 local options = require "options"
 
 local M = {}
@@ -32,6 +33,9 @@ function M.register(layer, param)
   return own or nil
 end
 
+-- Fields of a layer that lead to others that are not in it.
+local OUTSIDE = { owner = true, extra = true, book = true, summary = true, steps = true, criterion = true }
+
 -- All layers in a layer, itself included: those in its fields, and in tables there.
 local function layers_in(value, found)
   if found[value] then
@@ -44,7 +48,7 @@ local function layers_in(value, found)
     return found
   end
   for key, field in pairs(value) do
-    if type(field) == "table" and key ~= "extra" and key ~= "book" and key ~= "summary" and key ~= "steps" then
+    if type(field) == "table" and not OUTSIDE[key] then
       layers_in(field, found)
     end
   end
@@ -61,8 +65,11 @@ end
 ---@return boolean
 function M.matches(match, param)
   if type(match) == "string" then
-    local pattern = as_pattern(match)
-    return param.name:find(pattern) ~= nil or param.name:match("^(.*)%.[^.]*$"):find(pattern) ~= nil
+    local pattern, name = as_pattern(match), param.name
+    while name and not name:find(pattern) do
+      name = name:match("^(.*)%.[^.]*$") -- the layer's, then that of the layer it is part of
+    end
+    return name ~= nil
   elseif is_layer(match) then
     local found = layers_in(match, {})
     return found[param.layer] == true
@@ -108,7 +115,7 @@ end
 
 -- ---- freezing ----
 
-local function set_frozen(layer, key, value)
+local function mark(layer, key, value)
   local state = key and states[layer] or {}
   state[key or "all"] = value
   states[layer] = state
@@ -119,10 +126,16 @@ local function set_frozen(layer, key, value)
   end
 end
 
-local function change(self, match, value, where)
+--- Freeze parameters, or let them be trained again.
+---@param self Layer
+---@param match? string|Layer|table which; default all
+---@param value boolean whether they shall be frozen
+---@param where string the method, for messages
+---@return Layer self
+function M.set_frozen(self, match, value, where)
   if match == nil then
     for _, layer in ipairs(layers_in(self, {})) do
-      set_frozen(layer, nil, value)
+      mark(layer, nil, value)
     end
     return self
   end
@@ -133,32 +146,9 @@ local function change(self, match, value, where)
     options.fail("%s: the model has no parameters yet; call model:build(data) or fit first", where)
   end
   for _, param in ipairs(find(self.book, match, where)) do
-    set_frozen(param.layer, param.key, value)
+    mark(param.layer, param.key, value)
   end
   return self
-end
-
---- Add the methods of models and layers.
----@param Layer table
-function M.install(Layer)
-  --- Leave parameters as they are in training: they get no gradient, no update, no decay, and cost
-  --- no time. Running statistics of frozen layers still change, as in PyTorch.
-  ---
-  --- `model:freeze("conv*")` takes names of layers or parameters, `*` standing for anything; of a layer
-  --- `layer:freeze()` means all parameters in it, also those that are made later. Between epochs, in fit's
-  --- callback, too: what the optimiser remembers of a parameter is kept.
-  ---@param match? string|Layer|table pattern, layer, or a list of them; default all
-  ---@return Layer self
-  function Layer:freeze(match)
-    return change(self, match, true, "freeze")
-  end
-
-  --- Train parameters again that were frozen.
-  ---@param match? string|Layer|table as freeze takes it; default all
-  ---@return Layer self
-  function Layer:unfreeze(match)
-    return change(self, match, false, "unfreeze")
-  end
 end
 
 --- Which parameters of a model are frozen, as a text to compare.

@@ -30,7 +30,6 @@ local Layer = {}
 Layer.__index = Layer
 Layer.__name = "Layer"
 M.Layer = Layer
-groups.install(Layer)
 
 --- Whether a value is a layer (or a model, which is one).
 ---@param value any

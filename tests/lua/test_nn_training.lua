@@ -176,6 +176,33 @@ tests["freezing reaches layers within layers, before and after they are built"] 
   end
 end
 
+tests["a layer that is part of another is frozen with it, or alone"] = function()
+  local Pair = nn.layer("Pair", {
+    init = function(self)
+      self.first, self.second = self:part("first", nn.Linear(2)), self:part("second", nn.Linear(1))
+    end,
+    forward = function(self, x) return self.second(self.first(x)) end,
+  })
+  local pair = Pair()
+  local model = nn.Sequential { pair, nn.Linear(1) }
+  local function frozen()
+    local names = {}
+    for _, param in ipairs(model:parameters()) do
+      names[#names + 1] = param.frozen and param.name or nil
+    end
+    return names
+  end
+  pair.first:freeze()
+  model:build(set)
+  testing.equal(frozen(), { "pair_1.first.weight", "pair_1.first.bias" })
+  model:freeze("pair_1")
+  testing.equal(#frozen(), 4)
+  model:unfreeze("pair_1.*.bias")
+  testing.equal(frozen(), { "pair_1.first.weight", "pair_1.second.weight" })
+  pair:unfreeze()
+  testing.equal(frozen(), {})
+end
+
 tests["a model whose parameters are all frozen stays as it is"] = function()
   local model = network():build(set):freeze()
   local before = flat(model)
