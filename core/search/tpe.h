@@ -16,7 +16,7 @@ typedef struct TpeOptions {
   int below;      /* the best so many rows make l; at least 1 */
   int window;     /* of the others the newest so many make g */
   int candidates; /* drawn from l */
-  double prior;   /* weight of the uniform distribution; a result weighs up to 1 */
+  double prior;   /* weight of the uniform distribution; the worst good result weighs 1 */
 } TpeOptions;
 
 /* Propose a row: places (width), NaN where a column is not active, the middle of a cell where it

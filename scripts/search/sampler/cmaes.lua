@@ -1,6 +1,6 @@
 --- CMA-ES (core/search/cmaes.h) for the numbers of a space; its categories are drawn by shares that
 --- move towards the better half of each generation, and never vanish. It starts in the middle, with a
---- step of `sigma` of each domain. When it has settled, it starts again at a random place with twice the
+--- step of `sigma` of each domain, and with fewer points a generation than is usual for long runs. When it has settled, it starts again at a random place with twice the
 --- population (Auger, Hansen: "A restart CMA evolution strategy with increasing population size", 2005).
 ---
 --- Results are learned from in generations of `population`, as they come: with a lag a proposal may
@@ -10,8 +10,8 @@ local random = require "core.random"
 local search = require "core.search"
 
 local OPTIONS = {
-  population = { type = "integer", min = 4, help = "of a generation; default 4 + 3 log(parameters)" },
-  sigma = { type = "number", default = 1 / 6, above = 0, max = 1, help = "first step, in domains" },
+  population = { type = "integer", min = 4, help = "of a generation; default 4 + 1.5 log(parameters)" },
+  sigma = { type = "number", default = 0.15, above = 0, max = 1, help = "first step, in domains" },
   restarts = { type = "boolean", default = true, help = "start again once it has settled" },
 }
 
@@ -126,7 +126,7 @@ local function new(problem, given)
     local list = column.ordered and self.numbers or self.categories
     list[#list + 1] = c
   end
-  start(self, given.population or 4 + math.floor(3 * math.log(math.max(#self.numbers, 1))))
+  start(self, given.population or 4 + math.floor(1.5 * math.log(math.max(#self.numbers, 1))))
   return {
     ask = function(k, _, attempt)
       return ask(self, k, attempt)

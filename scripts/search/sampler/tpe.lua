@@ -8,7 +8,7 @@ local sequence = require "search.sampler.sequence"
 
 local OPTIONS = {
   startup = { type = "integer", default = 10, min = 1, help = "points of Sobol's sequence at first" },
-  candidates = { type = "integer", default = 24, min = 1, help = "draws the best one is taken of" },
+  candidates = { type = "integer", default = 64, min = 1, help = "draws the best one is taken of" },
   gamma = { type = "number", default = 1, above = 0, help = "good results, as a multiple of sqrt(n)" },
   most = { type = "integer", default = 25, min = 1, help = "good results at most" },
   window = { type = "integer", default = 1000, min = 1, help = "other results looked at" },
