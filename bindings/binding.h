@@ -36,8 +36,8 @@ int binding_fail(lua_State *L, const Err *err);
 /* Push a new tensor userdata holding no tensor yet; fill it, e.g.
  * tensor_new(binding_new_tensor(L)...). */
 Tensor *binding_new_tensor(lua_State *L);
-/* Tell the garbage collector of the memory behind `count` tensors from stack index `first` on: their
- * userdata are small, so without this a loop over large tensors would fill memory. */
+/* Tell the garbage collector of the memory behind `count` tensors from stack index `first` on:
+ * their userdata are small, so without this a loop over large tensors would fill memory. */
 void binding_count_memory(lua_State *L, int first, int count);
 /* The tensor at a stack index, or a Lua error that says what is there instead. */
 Tensor *binding_check_tensor(lua_State *L, int index);

@@ -218,8 +218,8 @@ static Status go_back(TapeNode *node, Err *err) {
   TRY(eager_gradient(&node->past, node->grad, wants, in_grad, err));
   Status status = NN_OK;
   for (int i = 0; i < node->past.inputs; i++) {
-    if (!in_grad[i].data) continue;
     TapeNode *parent = node->parent[i];
+    if (!in_grad[i].data || !parent) continue;
     DType dtype =
         parent->leaf ? parent->past.out[0].dtype : parent->past.out[node->parent_result[i]].dtype;
     if (status == NN_OK)

@@ -21,9 +21,9 @@ Tensor *binding_new_tensor(lua_State *L) {
 
 /* ---- memory ---- */
 
-/* Lua's collector sees the userdata of a tensor and not its elements, and is slow to free what has a
- * finaliser. So what is made is counted here; when it is enough since the last full collection, and
- * at least as much as Lua's own heap so that the time spent stays in proportion, one is due. */
+/* Lua's collector sees the userdata of a tensor and not its elements, and is slow to free what has
+ * a finaliser. So what is made is counted here; when it is enough since the last full collection,
+ * and at least as much as Lua's own heap so that the time spent stays in proportion, one is due. */
 enum { PER_TENSOR = 2048, LEAST_LIMIT = 64 << 20 };
 typedef struct Memory {
   size_t made, limit;

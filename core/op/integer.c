@@ -122,7 +122,7 @@ static Status run_elementwise(Tensor *out, OpId op, const Tensor *in, int inputs
   TRY(tensor_new_raw(out, rows[op].dtype, &shape, err));
   int last = shape.ndim - 1;
   int64_t n = last >= 0 ? shape.dims[last] : 1, count = shape_count(&shape);
-  int64_t steps[3][MAX_DIMS], step[3] = {0};
+  int64_t steps[3][MAX_DIMS] = {{0}}, step[3] = {0};
   const int64_t *data[3];
   double p[2] = {attrs->at[0].number, attrs->at[1].number};
   for (int i = 0; i < 3; i++) {
@@ -190,7 +190,7 @@ static Status run_fold(Tensor *out, OpId op, const Tensor *in, Attrs *attrs, Err
     kept = *from;
     for (int i = 0; i < attrs->at[0].count; i++) kept.dims[attrs->at[0].list[i]] = 1;
   }
-  int64_t steps[MAX_DIMS], index[MAX_DIMS] = {0}, at = 0;
+  int64_t steps[MAX_DIMS] = {0}, index[MAX_DIMS] = {0}, at = 0;
   broadcast_steps(&kept, from, steps);
   int64_t *totals = out->data;
   for (int64_t i = 0, count = shape_count(&shape.out); i < count; i++) totals[i] = folds[op].start;
