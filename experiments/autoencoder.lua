@@ -2,12 +2,12 @@
 -- the picture itself; a part of the input is left out in training, so that what is drawn is what such
 -- pictures have in common (Vincent et al. 2008, "denoising autoencoders").
 --
---   nnrun experiments/autoencoder.lua [CODE]     how many numbers; default 16
+--   nnrun experiments/autoencoder.lua [CODE] [PICTURES]     how many numbers, default 16; from 20000 pictures
 local data, nn, report = require "data", require "nn", require "report"
 
 local code = tonumber(arg[1]) or 16
 local train, test = data.fashion_mnist()
-train, test = train:rows(1, 20000):flatten(), test:rows(1, 2000):flatten()
+train, test = train:rows(1, tonumber(arg[2]) or 20000):flatten(), test:rows(1, 2000):flatten()
 
 local encoder = nn.Sequential { nn.Dropout(0.2), nn.Linear(128, "relu"), nn.Linear(code), name = "encoder" }
 local decoder = nn.Sequential { nn.Linear(128, "relu"), nn.Linear(784, "sigmoid"), name = "decoder" }

@@ -2,12 +2,12 @@
 -- that comes back to it, before training, for four ways to start. After Glorot and Bengio (2010),
 -- "Understanding the difficulty of training deep feedforward neural networks".
 --
---   nnrun experiments/gradient_flow.lua [HIDDEN LAYERS]     default 8
+--   nnrun experiments/gradient_flow.lua [HIDDEN LAYERS] [PICTURES]     default 8, 10000
 local data, nn, report = require "data", require "nn", require "report"
 
 local depth = tonumber(arg[1]) or 8
 local train, test = data.fashion_mnist()
-train, test = train:rows(1, 10000):flatten(), test:rows(1, 2000):flatten()
+train, test = train:rows(1, tonumber(arg[2]) or 10000):flatten(), test:rows(1, 2000):flatten()
 train, test = train:standardize(test)
 
 local STARTS = {

@@ -2,7 +2,7 @@
 -- are saved, loaded into a new model, and frozen or trained on. What filters see is of use for other clothes,
 -- too; what the layer behind them makes of it is less so.
 --
---   nnrun experiments/transfer.lua [PICTURES]     of each new class; default 10
+--   nnrun experiments/transfer.lua [PICTURES] [BEFORE]     of each new class, default 10; after 30000 pictures
 local data, nn, report = require "data", require "nn", require "report"
 
 local few = tonumber(arg[1]) or 10
@@ -14,7 +14,7 @@ local function pictures(set)
 end
 local OLD = { "T-shirt/top", "Pullover", "Coat", "Sandal", "Ankle boot" }
 local NEW = { "Dress", "Shirt", "Trouser", "Sneaker", "Bag" }
-local old = pictures(train:rows(1, 30000):subset(OLD))
+local old = pictures(train:rows(1, tonumber(arg[2]) or 30000):subset(OLD))
 local new, new_test = pictures(train:rows(30001, 60000):subset(NEW)), pictures(test:subset(NEW):rows(1, 1500))
 
 -- The same layers for both; only the last has another name, and so starts anew.

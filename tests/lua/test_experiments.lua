@@ -1,0 +1,71 @@
+-- The scripts of experiments/ run, made small, and all are listed.
+local testing = require "testing"
+
+local tests = {}
+
+local HERE = testing.here or "tests/lua/"
+local FASHION = "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz"
+
+local function absolute(path)
+  return path:sub(1, 1) == "/" and path or os.getenv("PWD") .. "/" .. path
+end
+
+-- Run a script in a folder of its own; returns what it printed, having looked for its pictures.
+local function run(name, arguments, pictures)
+  if not testing.exists(FASHION) then
+    testing.skip("Debian's package dataset-fashion-mnist is not installed")
+  end
+  local folder = testing.folder()
+  local script = absolute(HERE .. "../../experiments/" .. name .. ".lua")
+  local out, err, code = testing.sh(("cd %s && {nnrun} %s %s"):format(testing.quote(folder), testing.quote(script),
+    arguments))
+  testing.equal(code, 0, err)
+  if os.execute("command -v gnuplot >/dev/null") then
+    for _, picture in ipairs(pictures) do
+      testing.ok(testing.exists(("%s/results/%s.png"):format(folder, picture)), picture)
+    end
+  end
+  return out
+end
+
+tests["gradient_flow.lua shows which starts let gradients through"] = function()
+  local out = run("gradient_flow", "6 1000", { "gradient_flow" })
+  local found = {}
+  for gradient in out:gmatch("\nlinear_1 +%S+ +%S+ +%S+ +(%S+)") do
+    found[#found + 1] = tonumber(gradient)
+  end
+  testing.equal(#found, 4)
+  testing.ok(found[1] < 1e-6 and found[3] > 3 * found[2] and found[4] > 0.05, out)
+end
+
+tests["autoencoder.lua draws better than the mean picture"] = function()
+  local out = run("autoencoder", "8 1500", { "autoencoder", "autoencoder_curve" })
+  local drawn, mean = out:match("test pixel: ([%d.]+) drawn from 8 numbers; ([%d.]+) by the mean picture")
+  testing.ok(tonumber(drawn) < 0.6 * tonumber(mean), out)
+end
+
+tests["resnet.lua prints its layers and learns"] = function()
+  local out = run("resnet", "1 500 2", { "resnet" })
+  testing.contains(out, "with shortcuts: 8 layers of weights")
+  testing.contains(out, "without: 8 layers of weights")
+  testing.matches(out, "residual_3 +%(N, 32, 4, 4%)")
+end
+
+tests["transfer.lua compares four ways"] = function()
+  local out = run("transfer", "2 2000", { "transfer" })
+  for _, way in ipairs { "from scratch", "body frozen", "filters frozen", "body slower" } do
+    testing.matches(out, way .. " +test accuracy %d+%.%d %%")
+  end
+  testing.contains(out, "29,413 parameters, float32, 29,088 of them frozen")
+end
+
+tests["every script is listed"] = function()
+  local list = testing.read(HERE .. "../../experiments/README.md")
+  local files = io.popen(("cd %s && ls *.lua course/*.lua"):format(testing.quote(HERE .. "../../experiments")))
+  for file in files:lines() do
+    testing.contains(list, ("[%s](%s)"):format(file, file))
+  end
+  files:close()
+end
+
+return testing.run(tests)
