@@ -36,8 +36,9 @@ static const real *input(const Forward *forward, int index) {
   return arg_data(forward->call, index);
 }
 
-static int64_t panel_depth(const Forward *f, const Panel *panel) {
-  return (panel->of_x ? f->features : 0) + (panel->of_h ? f->hidden : 0);
+/* Without `h`, of x alone. */
+static int64_t panel_depth(const Forward *f, const Panel *panel, bool h) {
+  return (panel->of_x ? f->features : 0) + (h && panel->of_h ? f->hidden : 0);
 }
 
 /* Weights and biases in the order in which they are read. */
@@ -62,22 +63,22 @@ static void pack(const Forward *f) {
   }
 }
 
-/* sums (rows, panels * UNIT); returns the weights of the next units. */
-static const real *project(const Forward *f, const Walk *walk, const real *from,
+/* sums (rows, panels * UNIT); returns the weights of the next units. A first h of 0 is left out. */
+static const real *project(const Forward *f, const Walk *walk, int64_t step, const real *from,
                            const real *weights, const real *bias) {
+  bool h = step > 0 || input(f, RNN_H0);
   const Cell *cell = f->cell;
   for (int i = 0; i < cell->panels; i++) {
     const Panel *panel = &cell->panel[i];
-    int64_t depth = panel_depth(f, panel);
     run_product(&(Product){.rows = walk->rows,
-                           .depth = depth,
+                           .depth = panel_depth(f, panel, h),
                            .a = panel->of_x ? from : from + f->features,
                            .a_row = f->stride,
                            .b = weights,
                            .c = f->sums + i * UNIT,
                            .c_row = cell->panels * UNIT,
                            .bias = bias + i * UNIT});
-    weights += depth * UNIT;
+    weights += panel_depth(f, panel, true) * UNIT;
   }
   return weights;
 }
@@ -216,7 +217,7 @@ static void forward_block(Walk *walk, void *context) {
     const real *weights = f->weights;
     put_x(f, walk, step, now);
     for (int64_t unit = 0; unit < f->hidden; unit += UNIT) {
-      weights = project(f, walk, now, weights, f->bias + unit * f->cell->panels);
+      weights = project(f, walk, step, now, weights, f->bias + unit * f->cell->panels);
       int64_t at = f->features + unit;
       f->cell->advance(f, walk, step, unit, now + at, next + at);
     }

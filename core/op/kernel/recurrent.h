@@ -19,7 +19,7 @@ enum { RNN_DEPTH = sizeof(real) == 4 ? 352 : 256 };
 /* Hidden units that a step goes through at a time: a cache line of float32. */
 enum { UNIT = 2 * VEC_BYTES / sizeof(real) };
 
-/* C (rows, UNIT) = A (rows, depth) B (depth, UNIT) + bias */
+/* C (rows, UNIT) = A (rows, depth) B (depth, UNIT) + bias; depth may be 0 */
 typedef struct Product {
   int64_t rows, depth;
   const real *a;
@@ -34,6 +34,7 @@ static inline void run_product(const Product *p) {
   const TileRun(*runs)[TILE_KINDS] = K(gemm_tiles)[1];
   int most = tile_rows(2);
   int64_t chunks = (p->depth + RNN_DEPTH - 1) / RNN_DEPTH;
+  if (chunks == 0) chunks = 1;
   int64_t tiles = (p->rows + most - 1) / most, fewest = p->rows / tiles, more = p->rows % tiles;
   for (int64_t d = 0; d < chunks; d++) {
     int64_t begin = p->depth * d / chunks, end = p->depth * (d + 1) / chunks;
