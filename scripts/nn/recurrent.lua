@@ -5,7 +5,7 @@
 --- reverse direction with _reverse behind; all uniform within 1 / sqrt(hidden). Gates stand in the order
 --- i f g o (LSTM) and r z n (GRU, n = tanh(W_in x + b_in + r (W_hn h + b_hn))).
 local graphs = require "core.graph"
-local init = require "nn.init"
+local initializers = require "nn.init"
 local layers = require "nn.layers"
 local op = require "core.op"
 local options = require "options"
@@ -19,34 +19,37 @@ local KINDS = {
   RNN = { op = op.rnn, gates = 1, states = 1 },
 }
 
-local SPEC = {
-  layers = { type = "integer", min = 1, default = 1, help = "layers, each over the outputs of the one before" },
+local NET = {
+  hidden = { type = "integer", min = 1, required = true, help = "hidden units of a direction" },
+  num_layers = { type = "integer", min = 1, default = 1, help = "layers, each over the outputs of the one before" },
   bidirectional = { type = "boolean", default = false, help = "a second direction; outputs (N, T, 2 hidden)" },
   dropout = { type = "number", min = 0, below = 1, default = 0, help = "probability of zeros between layers" },
   bias = { type = "boolean", default = true, help = "whether there are biases" },
   last = { type = "boolean", default = false, help = "give the last step's outputs (N, hidden) instead of all" },
-  weight_ih_init = { type = "any", help = "initialiser of the weights of inputs" },
-  weight_hh_init = { type = "any", help = "initialiser of the weights of states" },
-  bias_init = { type = "any", help = "initialiser of the biases" },
-  name = { type = "string", help = "how messages and saved weights call the layer" },
+  weight_ih_init = { type = "any", help = "initializer of the weights of inputs" },
+  weight_hh_init = { type = "any", help = "initializer of the weights of states" },
+  bias_init = { type = "any", help = "initializer of the biases" },
+  name = { type = "string", help = "for messages and saved weights" },
 }
-
-local function with_activation(spec)
-  local copy = { activation = { type = "string", choices = { "tanh", "relu" }, default = "tanh",
-    help = "function of a step" } }
-  for key, row in pairs(spec) do
-    copy[key] = row
-  end
-  return copy
-end
-
-local function check_hidden(hidden, where)
-  if math.type(hidden) ~= "integer" and not (type(hidden) == "number" and math.tointeger(hidden)) or hidden < 1 then
-    options.fail("%s: the number of hidden units must be a whole number of at least 1, got %s", where,
-      options.show(hidden))
-  end
-  return math.tointeger(hidden)
-end
+local RNN_NET = {
+  hidden = NET.hidden, num_layers = NET.num_layers, bidirectional = NET.bidirectional, dropout = NET.dropout,
+  bias = NET.bias, last = NET.last, weight_ih_init = NET.weight_ih_init, weight_hh_init = NET.weight_hh_init,
+  bias_init = NET.bias_init, name = NET.name,
+  nonlinearity = { type = "string", choices = { "tanh", "relu" }, default = "tanh", help = "function of a step" },
+}
+local CELL = {
+  hidden = NET.hidden, bias = NET.bias, weight_ih_init = NET.weight_ih_init, weight_hh_init = NET.weight_hh_init,
+  bias_init = NET.bias_init, name = NET.name,
+}
+local RNN_CELL = {
+  hidden = NET.hidden, bias = NET.bias, weight_ih_init = NET.weight_ih_init, weight_hh_init = NET.weight_hh_init,
+  bias_init = NET.bias_init, name = NET.name, nonlinearity = RNN_NET.nonlinearity,
+}
+-- What a net's forward takes besides x.
+local CALL = {
+  state = { type = "any", help = "first states" },
+  lengths = { type = "any", help = "(N) int64: steps of each row" },
+}
 
 -- ---- parameters ----
 
@@ -54,8 +57,8 @@ end
 local function parameters(self, suffix, features)
   local rows = KINDS[self.net].gates * self.hidden
   local bound = 1 / math.sqrt(self.hidden)
-  local start = init.uniform { low = -bound, high = bound }
-  local given = self.options
+  local start = initializers.uniform { low = -bound, high = bound }
+  local given = self.o
   local made = {
     w_ih = self:param("weight_ih" .. suffix, { rows, features }, given.weight_ih_init or start),
     w_hh = self:param("weight_hh" .. suffix, { rows, self.hidden }, given.weight_hh_init or start),
@@ -124,24 +127,21 @@ local function run_direction(self, x, number, reverse, lengths, first)
   if self.net == "LSTM" then
     return op.lstm(x, p.w_ih, p.w_hh, p.b_ih, p.b_hh, lengths, first[1], first[2], attributes)
   elseif self.net == "RNN" then
-    attributes.relu = self.options.activation == "relu"
+    attributes.relu = self.o.nonlinearity == "relu"
   end
   return KINDS[self.net].op(x, p.w_ih, p.w_hh, p.b_ih, p.b_hh, lengths, first[1], attributes)
 end
 
 local function forward_net(self, x, given)
-  given = options.check(given, {
-    state = { type = "any", help = "first states" },
-    lengths = { type = "any", help = "steps of each row" },
-  }, self.kind)
+  given = options.check(given, CALL, "nn." .. self.kind)
   local shape = x:shape()
   if #shape ~= 3 then
     options.fail("%s: needs sequences (N, steps, features), not an input of shape %s", self.kind, shape_text(shape))
   end
-  local directions = self.options.bidirectional and 2 or 1
-  local first = first_states(self, given.state, self.options.layers * directions, shape[1])
+  local directions = self.o.bidirectional and 2 or 1
+  local first = first_states(self, given.state, self.o.num_layers * directions, shape[1])
   local lasts, y, ends = {}, x, nil
-  for number = 1, self.options.layers do
+  for number = 1, self.o.num_layers do
     local outputs = {}
     if number > 1 and self.dropout then
       y = self.dropout[number - 1](y)
@@ -155,7 +155,7 @@ local function forward_net(self, x, given)
     end
     y = directions == 2 and op.concat(outputs[1], outputs[2], { axis = 3 }) or outputs[1]
   end
-  if self.options.last then
+  if self.o.last then
     for at = #lasts - directions + 1, #lasts do
       local h = pick(lasts[at], 2, 1)
       ends = ends and op.concat(ends, h, { axis = 2 }) or h
@@ -164,62 +164,61 @@ local function forward_net(self, x, given)
   return ends or y, join_states(self, lasts)
 end
 
-local function init_net(net, spec)
-  return function(self, hidden, given)
-    self.net, self.place = net, options.where()
-    self.hidden = check_hidden(hidden, "nn." .. net)
-    self.options = options.check(given, spec, "nn." .. net)
-    self.name = self.options.name
-    if self.options.dropout > 0 and self.options.layers > 1 then
-      self.dropout = {}
-      for i = 1, self.options.layers - 1 do
-        self.dropout[i] = layers.constructors.Dropout(self.options.dropout)
-      end
+local function init(self, o)
+  self.net, self.place = self.kind:gsub("Cell$", ""), options.where()
+  self.hidden, self.o, self.name = math.tointeger(o.hidden), o, o.name
+  if (o.dropout or 0) > 0 and o.num_layers > 1 then
+    self.dropout = {}
+    for i = 1, o.num_layers - 1 do
+      self.dropout[i] = layers.constructors.Dropout(o.dropout)
     end
   end
 end
 
-local make = {}
-for net in pairs(KINDS) do
-  make[net] = layers.layer(net, { init = init_net(net, net == "RNN" and with_activation(SPEC) or SPEC),
-    forward = forward_net, returns_state = true })
+-- `returns_state`: a model that is such a layer alone puts out the first value it returns.
+local function net(kind)
+  return layers.layer(kind, { init = init, forward = forward_net, returns_state = true })
 end
+
+local LSTM, GRU, RNN = net "LSTM", net "GRU", net "RNN"
 
 --- Long short-term memory over sequences (N, T, F): outputs (N, T, hidden), or (N, hidden) with `last`.
 ---
 --- `local y, state = lstm(x, { state = { h, c }, lengths = lengths })` in a forward of one's own; in
---- Sequential y goes on. States are (layers * directions, N, hidden), 0 when none are given. With lengths
+--- Sequential y goes on. States are (num_layers * directions, N, hidden), 0 when none are given. With lengths
 --- (N) int64, a row's steps behind its length leave its state as it is and give outputs of 0, and the
 --- reverse direction begins at the row's own last step, as PyTorch's packed sequences do. `last` gives
 --- each row's output at its last step, that of the reverse direction at the first. Gates i f g o.
 --- Hochreiter and Schmidhuber 1997; with forget gate: Gers et al. 2000.
----@param hidden integer units of a direction
----@param given? { layers: integer?, bidirectional: boolean?, dropout: number?, bias: boolean?, last: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? }
---- layers 1, bidirectional false, dropout 0 (between layers), bias true, last false
+---@param hidden integer|table units of a direction, or a table of options
+---@param given? table
 ---@return Layer
+---@options NET
 function M.LSTM(hidden, given)
-  return make.LSTM(hidden, given)
+  return LSTM(options.check(options.gather({ "hidden" }, "nn.LSTM", hidden, given), NET, "nn.LSTM"))
 end
 
---- Gated recurrent unit over sequences (N, T, F), options as nn.LSTM's; its state is h alone.
+--- Gated recurrent unit over sequences (N, T, F), used as nn.LSTM; its state is h alone.
 ---
 --- PyTorch's form: n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h = (1 - z) n + z h. Gates r z n.
 --- Cho et al. 2014.
----@param hidden integer units of a direction
----@param given? { layers: integer?, bidirectional: boolean?, dropout: number?, bias: boolean?, last: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? }
+---@param hidden integer|table units of a direction, or a table of options
+---@param given? table
 ---@return Layer
+---@options NET
 function M.GRU(hidden, given)
-  return make.GRU(hidden, given)
+  return GRU(options.check(options.gather({ "hidden" }, "nn.GRU", hidden, given), NET, "nn.GRU"))
 end
 
---- Plain recurrent net over sequences (N, T, F): h = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu;
---- options as nn.LSTM's, its state is h alone. Elman 1990.
----@param hidden integer units of a direction
----@param given? { activation: string?, layers: integer?, bidirectional: boolean?, dropout: number?, bias: boolean?, last: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? }
---- activation "tanh" or "relu"
+--- Plain recurrent net over sequences (N, T, F): h = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu.
+---
+--- Used as nn.LSTM; its state is h alone. Elman 1990.
+---@param hidden integer|table units of a direction, or a table of options
+---@param given? table
 ---@return Layer
+---@options RNN_NET
 function M.RNN(hidden, given)
-  return make.RNN(hidden, given)
+  return RNN(options.check(options.gather({ "hidden" }, "nn.RNN", hidden, given), RNN_NET, "nn.RNN"))
 end
 
 -- ---- cells: one step, spelled in ops ----
@@ -250,7 +249,7 @@ local STEPS = {
     return n + z * (h - n)
   end,
   RNN = function(self, p, x, h)
-    return op[self.options.activation](op.add(linear(x, p.w_ih, p.b_ih), linear(h, p.w_hh, p.b_hh)))
+    return op[self.o.nonlinearity](op.add(linear(x, p.w_ih, p.b_ih), linear(h, p.w_hh, p.b_hh)))
   end,
 }
 
@@ -271,51 +270,39 @@ local function forward_cell(self, x, state)
   return STEPS[self.net](self, parameters(self, "", shape[2]), x, table.unpack(states))
 end
 
-local CELL_SPEC = {}
-for _, key in ipairs { "bias", "weight_ih_init", "weight_hh_init", "bias_init", "name" } do
-  CELL_SPEC[key] = SPEC[key]
+local function cell(kind)
+  return layers.layer(kind, { init = init, forward = forward_cell, returns_state = true })
 end
 
-local function init_cell(net, spec)
-  return function(self, hidden, given)
-    self.net, self.place = net, options.where()
-    self.hidden = check_hidden(hidden, "nn." .. net .. "Cell")
-    self.options = options.check(given, spec, "nn." .. net .. "Cell")
-    self.name = self.options.name
-  end
-end
-
-local cell = {}
-for net in pairs(KINDS) do
-  cell[net] = layers.layer(net .. "Cell", {
-    init = init_cell(net, net == "RNN" and with_activation(CELL_SPEC) or CELL_SPEC), forward = forward_cell,
-    returns_state = true })
-end
+local LSTMCell, GRUCell, RNNCell = cell "LSTMCell", cell "GRUCell", cell "RNNCell"
 
 --- One step of an LSTM: `h, c = cell(x, { h, c })` with x (N, F), states (N, hidden), 0 when absent.
---- Parameters weight_ih (4 hidden, F), weight_hh, bias_ih, bias_hh, as nn.LSTM's.
----@param hidden integer
----@param given? { bias: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? } bias true
+--- Parameters weight_ih (4 hidden, F), weight_hh, bias_ih, bias_hh, as nn.LSTM's. Over whole sequences
+--- nn.LSTM gives the same numbers and is faster.
+---@param hidden integer|table units, or a table of options
+---@param given? table
 ---@return Layer
+---@options CELL
 function M.LSTMCell(hidden, given)
-  return cell.LSTM(hidden, given)
+  return LSTMCell(options.check(options.gather({ "hidden" }, "nn.LSTMCell", hidden, given), CELL, "nn.LSTMCell"))
 end
 
 --- One step of a GRU: `h = cell(x, h)` with x (N, F), h (N, hidden), 0 when absent.
----@param hidden integer
----@param given? { bias: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? } bias true
+---@param hidden integer|table units, or a table of options
+---@param given? table
 ---@return Layer
+---@options CELL
 function M.GRUCell(hidden, given)
-  return cell.GRU(hidden, given)
+  return GRUCell(options.check(options.gather({ "hidden" }, "nn.GRUCell", hidden, given), CELL, "nn.GRUCell"))
 end
 
 --- One step of a plain recurrent net: `h = cell(x, h)` with x (N, F), h (N, hidden), 0 when absent.
----@param hidden integer
----@param given? { activation: string?, bias: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? }
---- activation "tanh" or "relu", bias true
+---@param hidden integer|table units, or a table of options
+---@param given? table
 ---@return Layer
+---@options RNN_CELL
 function M.RNNCell(hidden, given)
-  return cell.RNN(hidden, given)
+  return RNNCell(options.check(options.gather({ "hidden" }, "nn.RNNCell", hidden, given), RNN_CELL, "nn.RNNCell"))
 end
 
 return M

@@ -50,7 +50,7 @@ local SAMPLES = {
   LocalResponseNorm = all(of("LocalResponseNorm", 3), IMAGES),
   Embedding = all(of("Embedding", 7, 3), { 3, 5, below = 7 }),
   RNN = all(of("RNN", 3), SIGNALS), LSTM = all(of("LSTM", 3, { bidirectional = true }), SIGNALS),
-  GRU = all(of("GRU", 3, { layers = 2, last = true }), SIGNALS),
+  GRU = all(of("GRU", 3, { num_layers = 2, last = true }), SIGNALS),
   RNNCell = all(of("RNNCell", 3), VECTORS), LSTMCell = all(of("LSTMCell", 3), VECTORS),
   GRUCell = all(of("GRUCell", 3), VECTORS),
   MultiheadAttention = all(of("MultiheadAttention", 2), { 2, 3, 6 }),

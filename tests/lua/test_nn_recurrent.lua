@@ -98,11 +98,11 @@ tests["outputs, states and all gradients equal PyTorch's"] = function()
     local kind, layers = name:match("^([A-Z]+).-_(%d)")
     local bi, states = name:find("_bi") ~= nil, name:find("_states") ~= nil
     local lengths = name:find("_lengths") and tensor.new({ 4, 1, 3 }, "int64") or nil
-    local options = { layers = math.tointeger(layers), bidirectional = bi,
-      activation = kind == "RNN" and name:match("^RNN_(%a+)") or nil }
+    local options = { num_layers = math.tointeger(layers), bidirectional = bi,
+      nonlinearity = kind == "RNN" and name:match("^RNN_(%a+)") or nil }
     local net = nn[kind](3, options)
     local shapes = { { 3, 4, 2 } }
-    local count = options.layers * (bi and 2 or 1)
+    local count = options.num_layers * (bi and 2 or 1)
     for _ = 1, states and (kind == "LSTM" and 2 or 1) or 0 do
       shapes[#shapes + 1] = { count, 3, 3 }
     end
@@ -169,8 +169,8 @@ end
 
 tests["gradients equal differences, whatever the options"] = function()
   for _, kind in ipairs { "LSTM", "GRU", "RNN" } do
-    for _, options in ipairs { {}, { last = true }, { layers = 2, bidirectional = true, last = true },
-      { bias = false, layers = 2, dropout = 0.5 } } do
+    for _, options in ipairs { {}, { last = true }, { num_layers = 2, bidirectional = true, last = true },
+      { bias = false, num_layers = 2, dropout = 0.5 } } do
       for _, hidden in ipairs { 1, 7 } do
         local check = nn.gradcheck(nn[kind](hidden, options), { 3, 5, 2 })
         testing.ok(check.ok, kind .. ": " .. tostring(check))
@@ -238,7 +238,9 @@ end
 
 tests["in Sequential the outputs go on"] = function()
   local set = data.set { x = wave(0, { 12, 5, 3 }, "float32"), y = wave(1, { 12, 1 }, "float32") }
-  local model = nn.Sequential { nn.LSTM(6, { layers = 2, dropout = 0.2 }), nn.GRU(4, { last = true }), nn.Linear(1) }
+  local model = nn.Sequential {
+    nn.LSTM(6, { num_layers = 2, dropout = 0.2 }), nn.GRU(4, { last = true }), nn.Linear(1),
+  }
   local history = model:fit(set, { epochs = 30, batch_size = 4, optimizer = nn.Adam { lr = 0.02 }, seed = 1 })
   testing.ok(history.epochs[30].loss < history.epochs[1].loss)
   testing.equal(model:predict(set.x):shape(), { 12, 1 })
@@ -270,12 +272,12 @@ tests["what does not fit is refused with the layer's name and line"] = function(
     function() model:build { 1, 4 } end)
   testing.contains(message, "LSTM")
   testing.ok(line > 0)
-  testing.raises("hidden units must be a whole number of at least 1, got 0", function() nn.GRU(0) end)
-  testing.raises("hidden units must be a whole number", function() nn.LSTM {} end)
+  testing.raises("nn.GRU: option 'hidden' must be at least 1, got 0", function() nn.GRU(0) end)
+  testing.raises("nn.LSTM: option 'hidden' is missing", function() nn.LSTM {} end)
   testing.raises("unknown option 'bidirectinal' (did you mean 'bidirectional'?)", function()
     nn.LSTM(3, { bidirectinal = true })
   end)
-  testing.raises("option 'activation' is \"relo\"", function() nn.RNN(3, { activation = "relo" }) end)
+  testing.raises("option 'nonlinearity' is \"relo\"", function() nn.RNN(3, { nonlinearity = "relo" }) end)
   local Stateful = nn.layer("Stateful", {
     init = function(self, state) self.lstm, self.state = nn.LSTM(3), state end,
     forward = function(self, x) return (self.lstm(x, { state = self.state })) end,
