@@ -25,6 +25,10 @@ local function differentiate(what, f, list, ...)
     elseif not core.is_tensor(given) then
       options.fail("%s: argument %d must be a tensor or a number, got %s", what, position, options.show(given))
     end
+    if given:is_tracked() then
+      options.fail("%s: argument %d takes part in a gradient already, and gradients have none of their own; "
+        .. "pass x:detach()", what, position)
+    end
     leaves[i] = given:detach():requires_grad()
     arguments[position] = leaves[i]
   end

@@ -302,6 +302,7 @@ tests["grad and value_and_grad differentiate functions"] = function()
   equal(tensor.grad(function(t) return t * t * t end)(2):item(), 12)
   equal(tensor.grad(function() return tensor.ones {} end)(x):totable(), { 0, 0 })
   raises("must return a tensor of one element, got shape (2)", function() tensor.grad(function(t) return t end)(x) end)
+  raises("gradients have none of their own", function() tensor.grad(tensor.grad(function(t) return t * t end))(2) end)
   raises("argnums is a number", function() tensor.grad(f, "x") end)
   raises("argument 1 must be a tensor or a number", function() tensor.grad(f)({}) end)
 end
