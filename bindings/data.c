@@ -7,6 +7,7 @@
 #include "binding.h"
 #include "data/arrays.h"
 #include "data/batch.h"
+#include "data/file.h"
 #include "data/generate.h"
 #include "data/hdf5.h"
 #include "data/idx.h"
@@ -38,6 +39,17 @@ static int read_idx(lua_State *L) {
   DType dtype = binding_opt_dtype(L, 2, DTYPE_COUNT);
   Err err;
   return answer(L, idx_read(binding_new_tensor(L), path, dtype, &err), &err);
+}
+
+/* read_text(path) -> string: a file's contents, gzip undone */
+static int read_text(lua_State *L) {
+  FileBytes file;
+  Err err;
+  if (file_read(&file, luaL_checkstring(L, 1), FILE_LIMIT, &err) != NN_OK)
+    return binding_fail(L, &err);
+  lua_pushlstring(L, (const char *)file.data, file.size);
+  file_free(&file);
+  return 1;
 }
 
 /* read_npy(path, dtype) -> tensor */
@@ -421,6 +433,7 @@ int luaopen_core_tensor(lua_State *L);
 int luaopen_core_data(lua_State *L);
 int luaopen_core_data(lua_State *L) {
   static const luaL_Reg functions[] = {{"read_idx", read_idx},
+                                       {"read_text", read_text},
                                        {"read_npy", read_npy},
                                        {"write_npy", write_npy},
                                        {"read_npz", read_npz},

@@ -5,11 +5,14 @@ local core = require "core.data"
 local options = require "options"
 local scaler = require "data.scaler"
 local sets = require "data.set"
+local text = require "data.text"
 
 local M = {}
 
 M.scaler = scaler
 M.csv = require "data.csv"
+M.text = text.text
+M.characters = text.characters
 M.set = sets.new
 
 local function check_path(path, where)

@@ -226,4 +226,18 @@ tests["Fashion-MNIST is read where installed, and its package named where not"] 
   equal(train.y:rows(1, 5):totable(), { 9, 0, 0, 3, 0 })
 end
 
+tests["a text becomes windows of characters, and those that follow"] = function()
+  local path = testing.write(testing.folder() .. "/t.txt", "abacabad")
+  local set = data.characters(data.text(path), { length = 3 })
+  equal(table.concat(set.vocabulary), "abcd")
+  equal(set.x:totable(), { { 0, 1, 0 }, { 2, 0, 1 } })
+  equal(set.y:totable(), { { 1, 0, 2 }, { 0, 1, 0 } })
+  equal(set.x:dtype(), "int64")
+  equal(set.vocabulary:decode(set.vocabulary:encode "bad"), "bad")
+  equal(data.characters("cabc", { length = 2, vocabulary = set.vocabulary }).x:totable(), { { 2, 0 } })
+  raises("the character \"x\" is not in the vocabulary", set.vocabulary.encode, set.vocabulary, "ax")
+  raises("a text of more than 9 characters", data.characters, "abcabcabc", { length = 9 })
+  raises("no/such.txt", data.text, "no/such.txt")
+end
+
 return testing.run(tests)
