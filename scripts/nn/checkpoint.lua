@@ -48,11 +48,12 @@ function M.take(run)
   }
 end
 
--- Why a state does not belong to a run, or nil.
-local function other(run, state)
+-- Why a state does not belong to a run, or nil. A copy of a trial may have other settings, but must have the
+-- same model.
+local function other(run, state, copied)
   for i, entry in ipairs(identity(run)) do
     local saved = (state.identity or {})[i] or {}
-    if saved[2] ~= entry[2] then
+    if saved[2] ~= entry[2] and not (copied and i > 1) then
       return ("it is of another training: %s was %s, is %s"):format(entry[1], tostring(saved[2]), tostring(entry[2]))
     end
   end
@@ -61,9 +62,10 @@ end
 --- Put a run where a checkpoint left it.
 ---@param run table of fit, just begun
 ---@param text string
+---@param copied? boolean the state is another trial's, whose settings may be others
 ---@return boolean? ok nil when the checkpoint is damaged or of another training: nothing is changed
 ---@return string? message
-function M.put(run, text)
+function M.put(run, text, copied)
   if text:sub(1, #MAGIC) ~= MAGIC then
     return nil, "it is no checkpoint, or of another version"
   end
@@ -71,7 +73,7 @@ function M.put(run, text)
   if not fine or type(state) ~= "table" then
     return nil, "it is damaged"
   end
-  local problem = other(run, state)
+  local problem = other(run, state, copied)
   if problem then
     return nil, problem
   end

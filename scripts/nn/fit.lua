@@ -504,7 +504,7 @@ local function take_up(run, trial)
   end
   local saved = trial.states[run.index]
   if saved then
-    local done, message = checkpoints.put(run, saved)
+    local done, message = checkpoints.put(run, saved, trial.copied)
     if not done then
       options.fail("fit: the trial's checkpoint: %s", message)
     end

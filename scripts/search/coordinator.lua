@@ -59,7 +59,7 @@ local function try_again(self, slot)
   return true
 end
 
-local wake
+local wake, assign
 
 -- Failures of a trial are tried again `retries` times; each is recorded. Returns whether it will be.
 local function retry(self, slot, result)
@@ -79,14 +79,46 @@ local function retry(self, slot, result)
   return true
 end
 
--- The sweep is ending: the trial has left a checkpoint, and goes on when the sweep does.
+-- What a decision ended between stages, and what it made of others.
+local function settle(self)
+  for _, birth in ipairs(self.order.born or {}) do -- a copy: it goes on from its parent's state
+    self.record:adopt(birth.child, birth.parent)
+  end
+  self.order.born = self.order.born and {}
+  for _, trial in ipairs(self.order:take_pruned()) do
+    local rows = {}
+    for i, point in ipairs(trial.curve) do
+      rows[i] = { epoch = point[1], [self.plan.goal.metric] = point[2] }
+    end
+    trial.last, trial.best, trial.best_epoch = self.plan.goal:value_of(rows)
+    trial.epoch_count = rows[#rows] and rows[#rows].epoch
+    self.record:finish(trial, { state = "pruned", epochs = trial.epoch_count, last = trial.last, best = trial.best,
+      best_epoch = trial.best_epoch, reason = trial.reason, message = trial.message, seconds = trial.spent or 0,
+      samples = trial.samples })
+    self.record:forget(trial, "last")
+    self.progress:ended(trial)
+  end
+end
+
+-- A trial has left a checkpoint: because the sweep is ending, or at a rung, where it goes on later if at all.
 local function pause(self, slot)
   local worker = self.slots[slot]
-  self.record:event(worker.trial.id, "paused", nil)
-  worker.trial, worker.leaving = nil, true
+  local trial = worker.trial
+  worker.trial = nil
   self.running = self.running - 1
+  trial.spent = (trial.spent or 0) + proc.now() - worker.begun
   self.progress:stopped(slot)
-  self.crew:dismiss(slot)
+  if self.stopping then
+    self.record:event(trial.id, "paused", nil)
+    worker.leaving = true
+    self.crew:dismiss(slot)
+    return
+  end
+  trial.at_rung = true
+  self.order:stopped(trial)
+  settle(self)
+  assign(self, slot)
+  wake(self)
 end
 
 local function finish(self, slot, result)
@@ -98,7 +130,7 @@ local function finish(self, slot, result)
   local trial = worker.trial
   worker.trial = nil
   self.running = self.running - 1
-  result.seconds = proc.now() - worker.begun
+  result.seconds = (trial.spent or 0) + proc.now() - worker.begun
   result.output = table.concat(worker.output)
   self.ended, self.seconds = self.ended + 1, self.seconds + result.seconds
   self.record:finish(trial, result)
@@ -110,6 +142,8 @@ local function finish(self, slot, result)
     "signal" } do
     trial[name] = result[name]
   end
+  self.order:stopped(trial)
+  settle(self)
   note_best(self, trial)
   self.progress:finished(slot, trial, result, self.best)
   if trial.state == "failed" and trial.number <= SAME_FAILURES then
@@ -137,7 +171,7 @@ local function keep_budget(self)
 end
 
 -- Give an idle worker its next trial, let it wait for one, or let it go.
-local function assign(self, slot)
+assign = function(self, slot)
   local worker = self.slots[slot]
   keep_budget(self)
   local trial = not self.stopping and not self.hopeless and self.order:next() or nil
@@ -150,11 +184,11 @@ local function assign(self, slot)
     self.crew:dismiss(slot)
     return
   end
-  trial.curve, trial.final = {}, nil
   local saved = self.record:recall(trial, "last")
   worker.trial, worker.begun, worker.output, worker.size = trial, proc.now(), {}, 0
   worker.heard = worker.begun
   trial.kept = saved ~= nil
+  trial.curve, trial.final = {}, nil -- what is kept is reported again
   worker.epochs, worker.crash, worker.exit, worker.late = 0, nil, nil, nil
   self.running = self.running + 1
   self.record:start(trial, slot)
@@ -162,7 +196,8 @@ local function assign(self, slot)
   -- A worker that cannot hear any more is about to be reported as ended.
   self.crew:send(slot, {
     number = trial.number, config = trial.config, ["repeat"] = trial["repeat"],
-    params = trial.params, seed = trial.seed, rule = trial.rule, saved = saved,
+    params = trial.params, seed = trial.seed, rule = trial.rule, saved = saved, to = trial.to,
+    copied = trial.parent ~= nil,
   })
 end
 
@@ -393,7 +428,7 @@ end
 function M.run(crew, plan, trials, record, progress)
   local self = setmetatable({
     crew = crew, plan = plan, trials = trials, record = record, progress = progress,
-    order = orders.new(plan, trials), running = 0, slots = {}, ended = 0, seconds = 0,
+    order = (plan.pruner and plan.pruner.order or orders.new)(plan, trials), running = 0, slots = {}, ended = 0, seconds = 0,
     deadline_at = proc.now() + (plan.budget and plan.budget.amount or 0) - (plan.used or 0),
   }, Loop)
   for number = 1, plan.total do

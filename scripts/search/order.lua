@@ -48,8 +48,11 @@ local function complete(self, config)
   return true
 end
 
--- What a sampler is told of a configuration: the mean over its repeats that finished.
-local function result_of(self, config)
+--- What a sampler is told of a configuration: the mean over its repeats that finished.
+---@param self table with plan, trials and total
+---@param config integer
+---@return table result params, value, values, state, states, epochs, metrics
+function M.result_of(self, config)
   local first, last = numbers_of(self, config)
   local result = { values = {}, states = {}, epochs = 0, metrics = {} }
   local sum, counts = 0, {}
@@ -86,7 +89,7 @@ local function tell_up_to(self, config)
       return false
     end
     if self.plan.sampler.tell then
-      self.plan.sampler.tell(k, result_of(self, k))
+      self.plan.sampler.tell(k, M.result_of(self, k))
     end
     if self.counts then
       local first, last = numbers_of(self, k)
@@ -167,6 +170,15 @@ function Order:next()
     end
     self.position = number + 1
   end
+end
+
+--- A trial has ended, or paused: nothing to be done here.
+function Order:stopped() -- luacheck: no unused args
+end
+
+--- Trials that were ended by a decision: none in this order.
+function Order:take_pruned() -- luacheck: no unused args
+  return {}
 end
 
 --- Hand out no more new trials.

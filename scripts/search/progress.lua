@@ -126,6 +126,12 @@ function Progress:finished(slot, trial, result, best)
   end
 end
 
+--- A trial was ended without a worker.
+function Progress:ended(trial)
+  self.done = self.done + 1
+  self:note(("trial %d  %s  %s"):format(trial.number, self.setup.label(trial.params), trial.message))
+end
+
 -- Seconds until the end, by the pace so far; nil until something has finished here.
 function Progress:left()
   if self.fresh == 0 then

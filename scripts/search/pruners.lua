@@ -11,7 +11,10 @@
 --- A rule may hold: `at`, by epoch the value that must be reached; `low` and `high`, outside of which the
 --- last value must not be; `patience` with `min_delta`; `sign`, 1 where larger is better, else -1;
 --- `smooth`, over how many of the last values the mean is judged.
+---
+--- A pruner with `order(plan, trials)` decides between stages instead: see search/stages.lua.
 local options = require "options"
+local stages = require "search.stages"
 
 local M = {}
 
@@ -285,6 +288,18 @@ end
 
 -- ---- making one ----
 
+SPECS.halving, SPECS.population = stages.HALVING, stages.POPULATION
+
+--- Successive halving in step: a rung is judged when all have come to it.
+function MAKERS.halving(given)
+  return stages.halving(given)
+end
+
+--- Population-based training.
+function MAKERS.population(given)
+  return stages.population(given)
+end
+
 local function known_names()
   return options.keys(MAKERS)
 end
@@ -312,6 +327,8 @@ function M.make(given, objective)
     local pruner = given.make(objective.direction == "max" and 1 or -1)
     pruner.name = given.text
     return pruner
+  elseif type(given.order) == "function" then
+    return { name = given.name or "custom", order = given.order }
   elseif type(given.tell) ~= "function" or type(given.rule) ~= "function" then
     options.fail("a pruner of one's own needs the functions tell(trial) and rule(config, params)")
   end

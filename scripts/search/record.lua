@@ -209,7 +209,9 @@ end
 
 --- A trial has been given to a worker. `trial.id` is its row.
 function Record:start(trial, worker)
-  if trial.id then
+  if trial.id and trial.at_rung then
+    self:write("trial_continue", self.session, worker, trial.id)
+  elseif trial.id then
     self:write("trial_restart", proc.wall(), self.session, worker, trial.id)
     self:write("metric_clear", trial.id)
     self:write("output_clear", trial.id)
@@ -235,6 +237,19 @@ function Record:metrics(trial, row)
       self:write("metric_add", trial.id, row.epoch, id, value + 0.0)
     end
   end
+end
+
+--- A trial that begins as a copy of another: with its parent's number and state.
+---@param child table
+---@param parent table
+function Record:adopt(child, parent)
+  self:start(child, nil)
+  self:write("trial_set_parent", parent.number, child.id)
+  local state = self:recall(parent, "last")
+  if state then
+    self:write("checkpoint_set", child.id, "last", 0, state)
+  end
+  child.at_rung = true
 end
 
 --- What a trial can go on from.

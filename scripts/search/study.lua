@@ -140,7 +140,7 @@ end
 
 -- Fields of a trial's row that a study shows.
 local FIELDS = { "number", "config", "repeat", "seed", "state", "last", "best", "best_epoch", "reason",
-  "message", "line", "signal", "seconds", "attempt", "started", "samples" }
+  "message", "line", "signal", "seconds", "attempt", "started", "samples", "parent" }
 
 -- Parameters are recorded as text, and read when they are asked for: there may be very many trials.
 local Recorded = {

@@ -230,6 +230,7 @@ local function make_plan(asked, words)
     data = data_of(asked.data), engine = engine_facts(),
     store = asked.store or ("results/%s.db"):format(asked.name),
     workers = asked.workers or proc.cores(), total = total_of(asked, sampler),
+    most = pruner and pruner.most and pruner.most(total_of(asked, sampler)) or total_of(asked, sampler),
     arguments = table.concat(words, " "), command = resume_command(words), recorded = recorded,
     -- Seeds are shared by all configurations, so that they can be compared in pairs.
     seed_of = function(part)
@@ -246,7 +247,7 @@ local function recall(journal, trials, metric)
   end
   local function learn()
     local trial = last and trials[last.number]
-    if trial and trial.state then
+    if trial then
       coordinator.learn(trial, last.row, metric)
     end
   end
@@ -264,7 +265,7 @@ end
 local function known_trials(rows, plan)
   local trials = {}
   for _, row in ipairs(rows) do
-    if row.number <= plan.total then
+    if row.number <= plan.most then
       local trial = {}
       if row.state ~= "running" and not (plan.retry and row.state == "failed") then
         trial = studies.trial_of(row)
@@ -368,7 +369,7 @@ local function coordinate(crew, plan, journal)
     recall(journal, trials, plan.goal.metric)
   end
   honour(plan, journal)
-  local done, failed = count(trials, plan.total)
+  local done, failed = count(trials, plan.most)
   local view = progress.new {
     name = plan.name, total = plan.total, done = done, failed = failed, workers = plan.workers,
     quiet = plan.quiet, objective = plan.goal, label = plan.label,

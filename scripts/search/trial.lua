@@ -40,7 +40,7 @@ end
 
 --- Make a trial of the coordinator's job.
 ---@param spec table objective, threads, gradcheck, checkpoints, checkpoint_every
----@param job table number, config, repeat, params, seed, rule, probe, to, saved
+---@param job table number, config, repeat, params, seed, rule, probe, to, saved, copied
 ---@param channel table with send(message)
 ---@return search.Trial
 function M.new(spec, job, channel)
@@ -50,6 +50,7 @@ function M.new(spec, job, channel)
     sent_at = proc.now(), rule = job.rule, probe = job.probe, curve = {}, metric = spec.objective.metric,
     objective = spec.objective, gradcheck = spec.gradcheck, checked = spec.checked, states = {}, fits = 0,
     keeps = spec.checkpoints, every = spec.checkpoint_every, to = job.to,
+    copied = job.copied,
   }, Trial)
   self.due = self.sent_at + self.every
   if job.saved then

@@ -1,0 +1,126 @@
+--- Sweeps in stages: synchronous halving and population-based training.
+local testing = require "testing"
+
+local search = require "search"
+local store = require "core.store"
+
+local folder = testing.folder()
+
+local BODY = [[
+local search, nn, tensor, init = require "search", require "nn", require "tensor", require "core.init"
+local x, y = tensor.zeros { 64, 6 }, tensor.zeros { 64, 1 }
+init.fill(x, "normal", 1, 1, 1, 0)
+init.fill(y, "normal", 1, 1, 2, 0)
+return search.sweep {
+  name = "staged", objective = "min loss", table = false, checkpoint_every = 0, preflight = false,
+  sampler = "random", trials = %d, seeds = %d, pruner = %s, space = { rate = search.float(1e-4, 1, { log = true }) },
+  run = function(trial)
+    local model = nn.Sequential { nn.Linear(4, "tanh"), nn.Dropout(0.2), nn.Linear(1) }
+    local log = io.open(os.getenv "LOG" or "/dev/null", "a")
+    return model:fit({ x = x, y = y }, { trial = trial, epochs = 12, batch_size = 16,
+      optimizer = nn.Adam { lr = trial.params.rate }, callback = function(row)
+        log:write(trial.number, " ", row.epoch, "\n")
+        log:flush()
+        local stop = os.clock() + (tonumber(os.getenv "SLOW") or 0)
+        repeat until os.clock() > stop
+      end })
+  end,
+}
+]]
+
+local function dump(file)
+  local opened, lines = assert(store.open(file, "read")), {}
+  for _, row in ipairs(opened:rows("trial_list", 1)) do
+    lines[#lines + 1] = table.concat({ row.number, row.params, row.state, row.epochs, ("%a"):format(row.last),
+      row.weights or "", row.parent or "", row.message or "" }, " ")
+  end
+  local left = #opened:rows("checkpoint_list")
+  opened:close()
+  return table.concat(lines, "\n"), left
+end
+
+local counter = 0
+
+-- Run with 1, 2, 4 and 8 workers, and killed in between; returns the trials and how many epochs were trained.
+local function everywhere(trials, seeds, pruner)
+  counter = counter + 1
+  local script = testing.write(("%s/%d.lua"):format(folder, counter), BODY:format(trials, seeds, pruner))
+  local first, epochs
+  for _, workers in ipairs(testing.reduced() and { 1, 4 } or { 1, 2, 4, 8 }) do
+    local path, log = ("%s/%d-%d.db"):format(folder, counter, workers), ("%s/%d-%d.log"):format(folder, counter, workers)
+    local _, err, status = testing.sh(("LOG=%s {nnrun} %s --quiet -j %d --store %s"):format(log, script, workers, path))
+    testing.equal(status, 0, err)
+    local text, left = dump(path)
+    first = first or text
+    testing.equal(text, first, workers .. " workers")
+    testing.equal(left, 0)
+    local seen
+    epochs, seen = 0, {}
+    for line in io.lines(log) do
+      testing.ok(not seen[line], "trained twice: " .. line)
+      seen[line], epochs = true, epochs + 1
+    end
+  end
+  local path = ("%s/%d-killed.db"):format(folder, counter)
+  for _ = 1, 3 do
+    testing.sh(("SLOW=0.01 timeout -s KILL 0.4 {nnrun} %s --quiet -j 3 --store %s"):format(script, path))
+  end
+  local _, err, status = testing.sh(("{nnrun} %s --quiet -j 2 --store %s"):format(script, path))
+  testing.equal(status, 0, err)
+  testing.equal(dump(path), first, "killed and continued")
+  return search.load(path).trials, epochs
+end
+
+return testing.run {
+  ["halving trains each rung once, and the best third of a group goes on"] = function()
+    local trials, epochs = everywhere(18, 1, "search.pruner.halving { size = 9, max_epochs = 9 }")
+    testing.equal(epochs, 2 * (9 * 1 + 3 * 2 + 1 * 9))
+    local at = { 0, 0, 0 }
+    for _, trial in ipairs(trials) do
+      local place = trial.state == "finished" and 3 or trial.epoch_count == 1 and 1 or 2
+      at[place] = at[place] + 1
+    end
+    testing.equal(at, { 12, 4, 2 })
+    -- who went on had the least loss of its nine
+    local nine = {}
+    for i = 1, 9 do
+      nine[i] = trials[i]
+    end
+    table.sort(nine, function(a, b) return a.epochs[1].loss < b.epochs[1].loss end)
+    for i, trial in ipairs(nine) do
+      testing.equal(#trial.epochs > 1, i <= 3)
+    end
+  end,
+  ["halving judges repeats of a configuration together"] = function()
+    local trials = everywhere(12, 2, "search.pruner.halving { size = 6, max_epochs = 9 }")
+    for i = 1, 12, 2 do
+      testing.equal(trials[i].state, trials[i + 1].state)
+      testing.equal(#trials[i].epochs, #trials[i + 1].epochs)
+    end
+  end,
+  ["a population's copies go on from their parents' weights with other parameters"] = function()
+    local trials, epochs = everywhere(8, 1, "search.pruner.population { interval = 4, epochs = 12 }")
+    testing.equal({ #trials, epochs }, { 8 + 2 * 2, 8 * 12 })
+    local copies = 0
+    for _, trial in ipairs(trials) do
+      local parent = trials[trial.parent]
+      if parent then
+        copies = copies + 1
+        local factor = trial.params.rate / parent.params.rate
+        testing.ok(math.abs(factor - 1.2) < 1e-9 or math.abs(factor - 1 / 1.2) < 1e-9 or trial.params.rate == 1)
+        local shared = trial.number <= 10 and 4 or 8
+        testing.equal(trial.epochs[shared].loss, parent.epochs[shared].loss)
+        testing.differ(trial.epochs[shared + 1].loss, parent.epochs[shared + 1] and parent.epochs[shared + 1].loss)
+      end
+    end
+    testing.equal(copies, 4)
+  end,
+  ["what makes no sense is said"] = function()
+    testing.raises("'size' is no float parameter", function()
+      search.sweep { name = "x", objective = "min loss", space = { size = { 1, 2 } }, store = ":memory:", arguments = {},
+        pruner = search.pruner.population { interval = 1, epochs = 2, mutate = { "size" } }, quiet = true,
+        run = function() return 1 end }
+    end)
+    testing.raises("'interval'", function() search.pruner.population { epochs = 3 } end)
+  end,
+}
