@@ -487,6 +487,13 @@ static int tensor_concat(lua_State *L) {
   return 1;
 }
 
+/* Lua makes true or false of what a comparison operator returns. */
+static int refuse_order(lua_State *L) {
+  return binding_raisef(L,
+                        "tensors are compared element by element with x:less(y), x:less_equal(y), "
+                        "x:greater(y), x:equal(y), not with operators");
+}
+
 static int tensor_gc(lua_State *L) {
   tensor_release(luaL_checkudata(L, 1, TENSOR_TYPE));
   return 0;
@@ -506,6 +513,8 @@ static const luaL_Reg metamethods[] = {
     {"__tostring", tensor_tostring},
     {"__newindex", tensor_newindex},
     {"__concat", tensor_concat},
+    {"__lt", refuse_order},
+    {"__le", refuse_order},
     {"__len", tensor_length},
     {"__gc", tensor_gc},
     {"__close", tensor_gc},

@@ -20,11 +20,20 @@ end
 
 -- An axis from 1, possibly counted from the end, among `count`.
 local function axis_of(what, axis, count)
-  local from_start = axis and axis < 0 and axis + count + 1 or axis
-  if math.type(from_start) ~= "integer" or from_start < 1 or from_start > count then
+  local from_start = math.tointeger(axis) or 0
+  from_start = from_start < 0 and from_start + count + 1 or from_start
+  if from_start < 1 or from_start > count then
     options.fail("%s: there is no axis %s among %d", what, tostring(axis), count)
   end
   return from_start
+end
+
+-- A whole number from `least` up.
+local function count_of(what, name, value, least)
+  if math.type(value) ~= "integer" or value < least then
+    options.fail("%s: %s must be a whole number from %d, got %s", what, name, least, options.show(value))
+  end
+  return value
 end
 
 local function check_list(what, list)
@@ -89,10 +98,7 @@ function M.split(x, sizes, axis)
   axis = axis_of("split", axis or 1, #shape)
   local count, pieces, first = shape[axis], {}, 1
   if type(sizes) ~= "table" then
-    local size = sizes
-    if math.type(size) ~= "integer" or size < 1 then
-      options.fail("split: a size must be a whole number from 1, got %s", options.show(size))
-    end
+    local size = count_of("split", "a size", sizes, 1)
     sizes = {}
     for at = 1, count, size do
       sizes[#sizes + 1] = math.min(size, count - at + 1)
@@ -100,7 +106,7 @@ function M.split(x, sizes, axis)
   end
   local total = 0
   for _, size in ipairs(sizes) do
-    total = total + size
+    total = total + count_of("split", "a size", size, 0)
   end
   if total ~= count then
     options.fail("split: the sizes sum to %d, and axis %d has %d elements", total, axis, count)
@@ -125,9 +131,7 @@ end
 ---@return Tensor[]
 function M.chunk(x, count, axis)
   local shape = check("chunk", x):shape()
-  if math.type(count) ~= "integer" or count < 1 then
-    options.fail("chunk: the number of pieces must be 1 or more, got %s", options.show(count))
-  end
+  count_of("chunk", "the number of pieces", count, 1)
   local size = shape[axis_of("chunk", axis or 1, #shape)]
   return M.split(x, math.max(1, (size + count - 1) // count), axis)
 end
@@ -179,6 +183,7 @@ function M.tile(x, counts)
   end
   local apart, whole, out = {}, {}, {}
   for i, size in ipairs(shape) do
+    count_of("tile", "a count", counts[i], 0)
     table.move({ 1, size }, 1, 2, 2 * i - 1, apart)
     table.move({ counts[i], size }, 1, 2, 2 * i - 1, whole)
     out[i] = counts[i] * size
@@ -202,6 +207,7 @@ end
 ---@param axis? integer default: of all elements as one axis
 ---@return Tensor
 function M.repeat_interleave(x, count, axis)
+  count_of("repeat_interleave", "the count", count, 0)
   if not axis then
     x, axis = M.flatten(x), 1
   end
@@ -304,6 +310,7 @@ end
 ---@return Tensor values
 ---@return Tensor places int64
 function M.topk(x, k, axis, largest)
+  count_of("topk", "k", k, 1)
   axis = axis_of("topk", axis or -1, #check("topk", x):shape())
   local values, places = op.sort(x, axis, largest ~= false)
   return op.slice(values, axis, 1, k), op.slice(places, axis, 1, k)
@@ -338,7 +345,7 @@ end
 ---@return Tensor int64, or of the type of the weights
 function M.bincount(x, weights, minlength)
   local flat = core.new(check("bincount", x), "int64"):view { x:size() }
-  local length = minlength or 0
+  local length = count_of("bincount", "minlength", minlength or 0, 0)
   if flat:size() > 0 then
     if op.min(flat):item() < 0 then
       options.fail("bincount: %d is negative", op.min(flat):item())
@@ -356,7 +363,7 @@ end
 ---@return Tensor
 function M.one_hot(labels, classes, dtype)
   local flat = core.new(check("one_hot", labels), "int64"):view { labels:size(), 1 }
-  local count = classes or (flat:size() > 0 and op.max(flat):item() + 1 or 0)
+  local count = count_of("one_hot", "classes", classes or (flat:size() > 0 and op.max(flat):item() + 1 or 0), 0)
   if flat:size() > 0 and (op.min(flat):item() < 0 or op.max(flat):item() >= count) then
     options.fail("one_hot: labels go from 0 to %d, not from %d to %d", count - 1, op.min(flat):item(),
       op.max(flat):item())

@@ -201,6 +201,9 @@ end
 
 tests["axes, sizes and lists that do not fit are refused by name"] = function()
   local x = grid()
+  raises("compared element by element with x:less(y)", function() return x < x end)
+  raises("topk: k must be a whole number from 1", function() x:topk(0) end)
+  raises("squeeze: there is no axis", function() x:squeeze(x) end)
   raises("split: the sizes sum to 2", function() x:split { 1, 1 } end)
   raises("squeeze: there is no axis 3", function() x:squeeze(3) end)
   raises("stack: tensor 2 has shape (2), the first (3)", function() tensor.stack { x["1:3,1"], x["1:2,1"] } end)

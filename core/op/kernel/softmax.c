@@ -54,7 +54,7 @@ typedef struct RowStats {
   real exps[BLOCK]; /* of short rows, row after row */
 } RowStats;
 
-static int64_t rows_at_once(int64_t n) { return n <= BLOCK ? BLOCK / n : 1; }
+static int64_t rows_at_once(int64_t n) { return n > 0 && n <= BLOCK ? BLOCK / n : 1; }
 
 /* Statistics of `rows` short rows, at most rows_at_once(n). */
 static void short_rows(const real *x, int64_t rows, int64_t n, RowStats *stats) {
