@@ -161,7 +161,7 @@ INLINE Vec load_columns(const real *x, int64_t stride, int64_t n) {
 }
 
 /* The next start of a vector in a row of n columns: the last one ends with the row, where that has
- * WIDTH columns at all; else it runs into the next row, which is written later. */
+ * WIDTH columns at all; else it runs into the next row or plane, which is written later. */
 INLINE int64_t next_column(int64_t i, int64_t n) {
   return i + WIDTH < n && i + 2 * WIDTH > n ? n - WIDTH : i + WIDTH;
 }
@@ -186,8 +186,8 @@ INLINE void store_max(real *out, uint8_t *places, Vec top, Mask place, int64_t r
     for (int64_t l = 0; l < room; l++) places[l] = bytes[l];
 }
 
-/* The maxima of 2x2 windows of a plane, row by row. */
-INLINE void max_quarters(const Pool *pool, const real *x, real *out, uint8_t *places) {
+/* The maxima of 2x2 windows of a plane, row by row; `end`: of the part's results, from here. */
+INLINE void max_quarters(const Pool *pool, const real *x, real *out, uint8_t *places, int64_t end) {
   int64_t width = pool->w.in, n = pool->w.out;
   for (int64_t row = 0; row < pool->h.out; row++) {
     const real *x0 = x + 2 * row * width, *x1 = x0 + width;
@@ -200,7 +200,7 @@ INLINE void max_quarters(const Pool *pool, const real *x, real *out, uint8_t *pl
       take_max(c, 2, &top, &place);
       take_max(d, 3, &top, &place);
       int64_t at = row * n + i;
-      store_max(out + at, places ? places + at : NULL, top, place, pool->out_plane - at);
+      store_max(out + at, places ? places + at : NULL, top, place, end - at);
     }
   }
 }
@@ -219,7 +219,7 @@ static void first_places(const Pool *pool, int64_t row, int64_t n, uint8_t *plac
 
 /* Any windows; x has rows of `width` and its padding is -inf. */
 INLINE void max_windows(const Pool *pool, const real *x, int64_t width, int64_t stride, real *out,
-                        uint8_t *places) {
+                        uint8_t *places, int64_t end) {
   const PoolAxis *h = &pool->h, *w = &pool->w;
   for (int64_t row = 0; row < h->out; row++) {
     for (int64_t i = 0; i < w->out; i = next_column(i, w->out)) {
@@ -231,22 +231,22 @@ INLINE void max_windows(const Pool *pool, const real *x, int64_t width, int64_t 
           take_max(load_columns(from, stride, w->out - i), (int)k, &top, &place);
       }
       int64_t at = row * w->out + i;
-      store_max(out + at, places ? places + at : NULL, top, place, pool->out_plane - at);
+      store_max(out + at, places ? places + at : NULL, top, place, end - at);
     }
     if (places) first_places(pool, row, w->out, places + row * w->out);
   }
 }
 
 static void max_rows(const Pool *pool, const Frame *frame, const real *x, real *out,
-                     uint8_t *places) {
+                     uint8_t *places, int64_t end) {
   int64_t width;
   x = frame_fill(frame, pool, x, &width);
   if (pool->w.stride == 1)
-    max_windows(pool, x, width, 1, out, places);
+    max_windows(pool, x, width, 1, out, places, end);
   else if (pool->w.stride == 2)
-    max_windows(pool, x, width, 2, out, places);
+    max_windows(pool, x, width, 2, out, places, end);
   else
-    max_windows(pool, x, width, pool->w.stride, out, places);
+    max_windows(pool, x, width, pool->w.stride, out, places, end);
 }
 
 /* One window after the other; places are positions in the plane. */
@@ -272,6 +272,7 @@ static void run_max(const OpCall *call, const Pool *pool, bool compact, int part
   Range range = part_range(pool->planes, part, parts);
   int64_t step = PIECE / pool->out_plane + 1, words = (pool->out_plane + 7) / 8;
   int64_t place_plane = compact ? words : pool->out_plane;
+  size_t padding = (size_t)(8 * words - pool->out_plane); /* bytes */
   bool quarters = compact && pool_quarters(pool);
   Frame frame = {0};
   if (compact && !quarters) frame = frame_make(call, pool, part, (real)-INFINITY);
@@ -282,15 +283,16 @@ static void run_max(const OpCall *call, const Pool *pool, bool compact, int part
       real *out = (real *)call->out.data + plane * pool->out_plane;
       int64_t *places = call->more[0].data;
       if (places) places += plane * place_plane;
-      if (places && compact) places[words - 1] = 0; /* the bytes that pad the last one */
+      int64_t room = (range.end - plane) * pool->out_plane;
       if (!compact)
         max_scan(pool, x, out, places);
       else if (!quarters)
-        max_rows(pool, &frame, x, out, (uint8_t *)places);
+        max_rows(pool, &frame, x, out, (uint8_t *)places, room);
       else if (places)
-        max_quarters(pool, x, out, (uint8_t *)places);
+        max_quarters(pool, x, out, (uint8_t *)places, room);
       else
-        max_quarters(pool, x, out, NULL);
+        max_quarters(pool, x, out, NULL, room);
+      if (places && compact) memset((uint8_t *)places + pool->out_plane, 0, padding);
     }
     epilogue_apply(call->epilogue, (real *)call->out.data + first * pool->out_plane,
                    (end - first) * pool->out_plane);
@@ -319,14 +321,15 @@ static void clear_rest(const Pool *pool, real *dx) {
   memset(dx + last, 0, (size_t)(pool->in_plane - last) * sizeof *dx);
 }
 
-static void max_quarters_grad(const Pool *pool, const real *g, const uint8_t *places, real *dx) {
+static void max_quarters_grad(const Pool *pool, const real *g, const uint8_t *places, real *dx,
+                              int64_t end) {
   int64_t width = pool->w.in, n = pool->w.out;
   for (int64_t row = 0; row < pool->h.out; row++)
     for (int64_t i = 0; i < n; i = next_column(i, n)) {
       Bytes bytes;
       memcpy(&bytes, places + row * n + i, sizeof bytes);
       Mask place = vec_numbers(bytes), grad = (Mask)vec_load(g + row * n + i);
-      int64_t at = 2 * row * width + 2 * i, room = pool->in_plane - at;
+      int64_t at = 2 * row * width + 2 * i, room = end - at;
       vec_join(dx + at, (Vec)(grad & (place == 0)), (Vec)(grad & (place == 1)), room);
       vec_join(dx + at + width, (Vec)(grad & (place == 2)), (Vec)(grad & (place == 3)),
                room - width);
@@ -378,7 +381,7 @@ KERNEL(max_pool_grad) {
     if (!compact)
       max_scan_grad(&pool, g, places, dx);
     else if (quarters)
-      max_quarters_grad(&pool, g, (const uint8_t *)places, dx);
+      max_quarters_grad(&pool, g, (const uint8_t *)places, dx, (range.end - plane) * pool.in_plane);
     else
       max_rows_grad(&pool, &frame, offsets, g, (const uint8_t *)places, dx);
   }
@@ -386,7 +389,7 @@ KERNEL(max_pool_grad) {
 
 /* ---- average ---- */
 
-static void avg_quarters(const Pool *pool, const real *x, real *out) {
+static void avg_quarters(const Pool *pool, const real *x, real *out, int64_t end) {
   int64_t width = pool->w.in, n = pool->w.out;
   for (int64_t row = 0; row < pool->h.out; row++) {
     const real *x0 = x + 2 * row * width, *x1 = x0 + width;
@@ -394,17 +397,17 @@ static void avg_quarters(const Pool *pool, const real *x, real *out) {
       Vec a, b, c, d;
       vec_split(x0 + 2 * i, &a, &b);
       vec_split(x1 + 2 * i, &c, &d);
-      vec_store(out + row * n + i, (a + b + c + d) * (real)0.25, pool->out_plane - row * n - i);
+      vec_store(out + row * n + i, (a + b + c + d) * (real)0.25, end - row * n - i);
     }
   }
 }
 
-static void avg_quarters_grad(const Pool *pool, const real *g, real *dx) {
+static void avg_quarters_grad(const Pool *pool, const real *g, real *dx, int64_t end) {
   int64_t width = pool->w.in, n = pool->w.out;
   for (int64_t row = 0; row < pool->h.out; row++)
     for (int64_t i = 0; i < n; i = next_column(i, n)) {
       Vec share = vec_load(g + row * n + i) * (real)0.25;
-      int64_t at = 2 * row * width + 2 * i, room = pool->in_plane - at;
+      int64_t at = 2 * row * width + 2 * i, room = end - at;
       vec_join(dx + at, share, share, room);
       vec_join(dx + at + width, share, share, room - width);
     }
@@ -500,7 +503,7 @@ KERNEL(avg_pool) {
     const real *x = (const real *)call->in[0].data + plane * pool.in_plane;
     real *out = (real *)call->out.data + plane * pool.out_plane;
     if (quarters)
-      avg_quarters(&pool, x, out);
+      avg_quarters(&pool, x, out, (range.end - plane) * pool.out_plane);
     else
       avg_rows(&pool, &frame, include_pad, x, out);
   }
@@ -516,7 +519,7 @@ KERNEL(avg_pool_grad) {
     const real *g = (const real *)call->in[0].data + plane * pool.out_plane;
     real *dx = (real *)call->out.data + plane * pool.in_plane;
     if (quarters)
-      avg_quarters_grad(&pool, g, dx);
+      avg_quarters_grad(&pool, g, dx, (range.end - plane) * pool.in_plane);
     else
       avg_rows_grad(&pool, &frame, include_pad, g, dx);
   }
