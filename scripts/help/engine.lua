@@ -9,6 +9,7 @@ local TABLES = {
   { module = "core.init", title = "initializer", prefix = "nn.init." },
   { module = "core.metrics", title = "metric", prefix = "nn.metrics." },
   { module = "core.op", title = "operation", prefix = "nn.op." },
+  { module = "search.pruners", title = "pruner", prefix = "search.pruner." },
 }
 
 -- Modules of the engine that people meet and that have no script to hold their comment.

@@ -134,7 +134,6 @@ SPECS.percentile = {
     help = "how many standard deviations of the curves' noise a trial may be worse" },
 }
 
---- Ends a trial whose last values are worse than those of most others at the same epoch.
 function MAKERS.percentile(given, sign, name)
   local at, differences, count = {}, {}, 0
   local curves_kept = 0
@@ -173,7 +172,6 @@ for key, row in pairs(SPECS.percentile) do
   SPECS.median[key] = key ~= "keep" and row or nil
 end
 
---- The percentile pruner that keeps the better half.
 function MAKERS.median(given, sign, name)
   given.keep = 0.5
   return MAKERS.percentile(given, sign, name)
@@ -184,7 +182,6 @@ SPECS.patience = {
   min_delta = { type = "number", min = 0, default = 0, help = "smallest difference that is better" },
 }
 
---- Ends a trial that has stopped getting better.
 function MAKERS.patience(given, sign, name)
   local rule = { name = name, sign = sign, patience = given.patience, min_delta = given.min_delta }
   return { tell = function() end, rule = function() return rule end }
@@ -195,7 +192,6 @@ SPECS.threshold = {
   high = { type = "number", help = "the objective must not be above" },
 }
 
---- Ends a trial whose objective leaves a range; NaN is outside of any.
 function MAKERS.threshold(given, sign, name)
   if not given.low and not given.high then
     options.fail("pruner 'threshold': give low, high or both")
@@ -248,7 +244,6 @@ local function bracket_of(first, reduction, most, sign, name)
   }
 end
 
---- Successive halving without waiting for a rung to fill (Li et al. 2020).
 function MAKERS.asha(given, sign, name)
   return bracket_of(given.min_epochs, given.reduction, given.max_epochs, sign, name)
 end
@@ -259,8 +254,6 @@ SPECS.hyperband = {
   reduction = { type = "integer", min = 2, default = 3, help = "one in so many goes on from each rung" },
 }
 
---- Brackets of successive halving that begin to judge at different epochs (Li et al. 2018), each getting as
---- many trials as it has budget: configurations are dealt out to brackets in a fixed order.
 function MAKERS.hyperband(given, sign, name)
   local most = 0
   while given.min_epochs * given.reduction ^ (most + 1) <= given.max_epochs do
@@ -290,12 +283,10 @@ end
 
 SPECS.halving, SPECS.population = stages.HALVING, stages.POPULATION
 
---- Successive halving in step: a rung is judged when all have come to it.
 function MAKERS.halving(given)
   return stages.halving(given)
 end
 
---- Population-based training.
 function MAKERS.population(given)
   return stages.population(given)
 end
@@ -335,6 +326,39 @@ function M.make(given, objective)
   return { name = given.name or "custom", tell = given.tell, rule = given.rule }
 end
 
+-- A line of help for each, and the source of its method.
+local HELP = {
+  asha = "Successive halving without waiting for a rung to fill: judged against those that came there before. "
+    .. "Li et al. 2020.",
+  halving = "Successive halving in step: a group pauses at a rung, and the best of it go on. "
+    .. "Jamieson and Talwalkar 2016.",
+  hyperband = "Brackets of successive halving that begin to judge at different epochs; with sampler \"tpe\" this is "
+    .. "BOHB. Li et al. 2018, Falkner et al. 2018.",
+  median = "Ends a trial whose last values are worse than those of half of the others at that epoch.",
+  patience = "Ends a trial that has stopped getting better.",
+  percentile = "Ends a trial whose last values are not among the best share of the others at that epoch.",
+  population = "Population-based training: the worst end, and copies of the best go on with other parameters. "
+    .. "Jaderberg et al. 2017.",
+  threshold = "Ends a trial whose objective leaves a range; NaN is outside of any.",
+}
+
+--- All pruners with their options, for help and the reference.
+---@return table[] rows of name, help, options = { { name, type, default (text), help } ... }
+function M.rows()
+  local rows = {}
+  for i, name in ipairs(options.keys(MAKERS)) do
+    local items = {}
+    for k, option in ipairs(options.keys(SPECS[name])) do
+      local row = SPECS[name][option]
+      items[k] = { name = option, type = row.type, help = row.help,
+        required = row.required,
+        default = row.default ~= nil and tostring(row.default) or nil }
+    end
+    rows[i] = { name = name, help = HELP[name], options = items }
+  end
+  return rows
+end
+
 --- Constructors by name, for search.pruner: each takes a table of its options.
 ---@type table<string, fun(given?: table): table>
 M.constructors = {}
@@ -354,8 +378,5 @@ for name, make in pairs(MAKERS) do
     }
   end
 end
-
---- Help and the reference read these.
-M.specs = SPECS
 
 return M
