@@ -302,6 +302,7 @@ static Slice slice_of(int64_t channels, int part, int parts) {
   Range range = part_range((channels + 2 * VL - 1) / (2 * VL), part, parts);
   int64_t first = range.begin * 2 * VL, end = range.end * 2 * VL;
   if (end > channels) end = channels;
+  if (first > end) first = end;
   return (Slice){first, end - first, end > first ? padded(end - first) : 0};
 }
 
