@@ -2,7 +2,7 @@
 -- next. The text is made by a small grammar, in which numbers add up, animals have their colours and verbs agree
 -- with their nouns, so one can see in what it writes how much it has learned.
 --
---   nnrun experiments/tiny_gpt.lua [FILE [EPOCHS]]      another text, plain or gzip; default 20 epochs
+--   nnrun experiments/tiny_gpt.lua [EPOCHS [FILE]]      default 20; another text, plain or gzip
 local data, nn, report, tensor = require "data", require "nn", require "report", require "tensor"
 
 local LENGTH, WIDTH = 64, 64
@@ -48,7 +48,8 @@ local function grammar(sentences)
   return table.concat(written, "\n") .. "\n"
 end
 
-local text = arg[1] and data.text(arg[1]) or grammar(4000)
+local epochs, file = tonumber(arg[1]) or 20, arg[2]
+local text = file and data.text(file) or grammar(4000)
 local set = data.characters(text, { length = LENGTH })
 local train, held_out = set:split { 0.9, 0.1, seed = 1 }
 local vocabulary = set.vocabulary
@@ -92,7 +93,6 @@ end
 
 -- ---- training ----
 
-local epochs = tonumber(arg[2]) or 20
 local history = model:fit(train, {
   optimizer = nn.AdamW { lr = 0.003, weight_decay = 0.01 }, schedule = "cosine",
   epochs = epochs, batch_size = 32, clip_norm = 1, validation = held_out, seed = 1,
@@ -104,11 +104,11 @@ local history = model:fit(train, {
 print(model)
 report.curves(history, { title = "A small GPT", file = "results/tiny_gpt" })
 
-if not arg[1] then
+if not file then
   print "\nasked for the likeliest end:"
   for _, prompt in ipairs { "two and three make ", "five and four make ", "the fox is ", "the green " } do
     print("  " .. continue("\n" .. prompt, 16):sub(2):match "[^\n]*")
   end
 end
 math.randomseed(1)
-print("\nwritten freely:\n" .. continue("\n", arg[1] and 400 or 250, 0.8))
+print("\nwritten freely:\n" .. continue(text:sub(1, 1), file and 400 or 250, 0.8))

@@ -185,21 +185,9 @@ local function part(self, key, make)
   return self.parts[key]
 end
 
-local LayerNorm = layers.layer("LayerNorm", {
-  init = function(self, o)
-    self.eps = o.eps
-  end,
-  forward = function(self, x)
-    local size = x:shape()[3]
-    local weight = self:param("weight", { size }, "ones", { decay = false })
-    local bias = self:param("bias", { size }, "zeros", { decay = false })
-    return (op.layer_norm(x, weight, bias, { eps = self.eps }))
-  end,
-})
-
 local function norm(self, number, x)
   return part(self, "norm" .. number, function()
-    return (layers.constructors.LayerNorm or LayerNorm) { eps = self.o.layer_norm_eps }
+    return layers.constructors.LayerNorm { eps = self.o.layer_norm_eps }
   end)(x)
 end
 

@@ -11,8 +11,8 @@ local function absolute(path)
 end
 
 -- Run a script in a folder of its own; returns what it printed, having looked for its pictures.
-local function run(name, arguments, pictures)
-  if not testing.exists(FASHION) then
+local function run(name, arguments, pictures, packaged)
+  if not packaged and not testing.exists(FASHION) then
     testing.skip("Debian's package dataset-fashion-mnist is not installed")
   end
   local folder = testing.folder()
@@ -57,6 +57,16 @@ tests["transfer.lua compares four ways"] = function()
     testing.matches(out, way .. " +test accuracy %d+%.%d %%")
   end
   testing.contains(out, "29,413 parameters, float32, 29,088 of them frozen")
+end
+
+tests["tiny_gpt.lua learns from its grammar, and from a file"] = function()
+  local out = run("tiny_gpt", "2", { "tiny_gpt" }, true)
+  testing.matches(out, "epoch  2  loss 1%.%d+  of unseen text 1%.%d+, [45]%d%.%d %% of its characters right")
+  testing.contains(out, "asked for the likeliest end:\n  two and three make ")
+  local file = testing.write(testing.folder() .. "/t.txt", ("no more than ten words make up this text. "):rep(60))
+  out = run("tiny_gpt", "1 " .. testing.quote(file), { "tiny_gpt" }, true)
+  testing.contains(out, "2520 characters")
+  testing.contains(out, "written freely:")
 end
 
 tests["every script is listed"] = function()
