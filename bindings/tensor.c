@@ -326,28 +326,30 @@ static int tensor_set_(lua_State *L) {
   return 1;
 }
 
-/* Of a tensor that takes part in a gradient: the operation of that name with these arguments. */
-static bool by_operation(lua_State *L, const char *name, int arguments) {
-  const TensorBox *box = lua_touserdata(L, 1);
-  if (!box->tracked) return false;
+static bool is_tracked(lua_State *L, int index) {
+  return ((const TensorBox *)lua_touserdata(L, index))->tracked;
+}
+
+/* The operation of that name, with as many arguments from the top of the stack. */
+static int by_operation(lua_State *L, const char *name, int arguments) {
   luaL_getmetafield(L, 1, "__methods");
   lua_getfield(L, -1, name);
   lua_remove(L, -2);
   lua_insert(L, -arguments - 1);
   lua_call(L, arguments, 1);
-  return true;
+  return 1;
 }
 
 /* rows(first, last): 1-based, inclusive; shares memory. */
 static int tensor_rows_(lua_State *L) {
   Err err;
   Tensor *tensor = binding_check_tensor(L, 1);
-  lua_settop(L, 3);
-  lua_pushvalue(L, 1);
-  lua_pushinteger(L, 1);
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, 3);
-  if (by_operation(L, "slice", 4)) return 1;
+  if (is_tracked(L, 1)) {
+    lua_settop(L, 3);
+    lua_pushinteger(L, 1);
+    lua_insert(L, 2); /* the axis */
+    return by_operation(L, "slice", 4);
+  }
   int64_t first = luaL_checkinteger(L, 2), last = luaL_checkinteger(L, 3);
   Tensor *out = binding_new_tensor(L);
   if (tensor_rows(out, tensor, first - 1, last, &err) != NN_OK) return binding_raise(L, &err);
@@ -357,7 +359,7 @@ static int tensor_rows_(lua_State *L) {
 /* Reshaping to the shape it has stands for the conversion on the tape: the gradient goes back in
  * the operand's own type. */
 static void record_conversion(lua_State *L, const Tensor *from, const Tensor *to) {
-  bool tracked = ((const TensorBox *)lua_touserdata(L, 1))->tracked;
+  bool tracked = is_tracked(L, 1);
   if (!tracked || to->dtype == DTYPE_I64 || !tape_wants(L, OP_reshape, &tracked, 1)) return;
   Eager eager = {.op = OP_reshape, .inputs = 1, .results = 1, .in = {*from}, .out = {*to}};
   eager.attrs.at[0].count = from->shape.ndim;
@@ -379,13 +381,16 @@ static int tensor_to(lua_State *L) {
 /* view(shape): shares memory. */
 static int tensor_view(lua_State *L) {
   Tensor *tensor = binding_check_tensor(L, 1);
-  Shape shape = binding_check_shape(L, 2);
-  if (lua_istable(L, 2)) {
-    lua_settop(L, 2);
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 2);
-    if (by_operation(L, "reshape", 2)) return 1;
+  bool open = false; /* one size may be -1: whatever is left */
+  for (lua_Integer i = 1; lua_istable(L, 2) && i <= (lua_Integer)lua_rawlen(L, 2); i++) {
+    open |= lua_rawgeti(L, 2, i) == LUA_TNUMBER && lua_tonumber(L, -1) == -1;
+    lua_pop(L, 1);
   }
+  if (open || (lua_istable(L, 2) && is_tracked(L, 1))) {
+    lua_settop(L, 2);
+    return by_operation(L, "reshape", 2);
+  }
+  Shape shape = binding_check_shape(L, 2);
   Tensor *out = binding_new_tensor(L);
   Err err;
   if (tensor_reshape(out, tensor, &shape, &err) != NN_OK) return binding_raise(L, &err);

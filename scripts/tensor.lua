@@ -10,7 +10,8 @@
 --- last column, `x["::2"]` every other row, `x[x:greater(0)]` the elements where a mask is not 0. Places,
 --- which are int64 tensors as argmax, sort and labels give them, count from 0: `x[x:argsort()]`. The same
 --- with `= value` writes, and the value broadcasts. Rows and ranges of rows (`x[2]`, `x[{ { 2, 5 } }]`),
---- view and detach share memory with x; everything else is a copy.
+--- detach, and other shapes of the same elements (view, reshape, flatten, squeeze, unsqueeze) share
+--- memory with x; everything else is a copy.
 ---
 --- Types meet so: float64 with anything is float64, int64 with float32 is float32, a Lua number takes the
 --- tensor's type (a fraction makes int64 float32). int64 stays so in `+ - * // % ^`, sums, extremes,

@@ -21,7 +21,8 @@ Status infer_matmul(OpShape *call, Err *err) {
                    "matmul: needs two float32 or two float64 operands, not %s and %s",
                    dtype_name(call->dtype[0]), dtype_name(call->dtype[1]));
   if (a->ndim < 2 || b->ndim < 2)
-    return err_set(err, NN_SHAPE, "matmul: needs matrices; the shapes are %s and %s",
+    return err_set(err, NN_SHAPE,
+                   "matmul: needs matrices; the shapes are %s and %s (for vectors see dot)",
                    shape_text(a, ta), shape_text(b, tb));
   bool shared = b->ndim == 2 && !(trans_a && a->ndim > 2);
   bool fits = shared || a->ndim == b->ndim;

@@ -90,6 +90,9 @@ tests["rows and ranges of rows are views, everything else is a copy"] = function
   column[1] = 99
   equal(x:get(1, 1), 1)
   x:view({ 12 })[12] = 5
+  x:reshape({ 2, -1 })[2] = tensor.zeros { 6 }
+  equal(x:view({ 6, -1 })[6]:totable(), { 0, 0 })
+  x:flatten()[12] = 5
   equal(x:get(3, 4), 5)
   x:detach()[1] = 8
   equal(x[1]:totable(), { 8, 8, 8, 8 })
