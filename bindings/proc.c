@@ -418,6 +418,23 @@ static int proc_pause_asked(lua_State *L) {
   return 1;
 }
 
+/* alive(pid) -> whether there is such a process */
+static int proc_alive(lua_State *L) {
+  pid_t pid = (pid_t)luaL_checkinteger(L, 1);
+  lua_pushboolean(L, pid > 0 && (kill(pid, 0) == 0 || errno == EPERM));
+  return 1;
+}
+
+/* sleep(seconds) */
+static int proc_sleep(lua_State *L) {
+  double seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds < 1e6, 1, "a number of seconds expected");
+  struct timespec time = {.tv_sec = (time_t)seconds};
+  time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+  nanosleep(&time, NULL);
+  return 0;
+}
+
 /* resident() -> kilobytes of memory this process has at most had; 0 if unknown */
 static int proc_resident(lua_State *L) {
   struct rusage usage;
@@ -466,6 +483,8 @@ int luaopen_core_proc(lua_State *L) {
                                        {"enter", proc_enter},
                                        {"limit_memory", proc_limit_memory},
                                        {"resident", proc_resident},
+                                       {"alive", proc_alive},
+                                       {"sleep", proc_sleep},
                                        {"pause_asked", proc_pause_asked},
                                        {NULL, NULL}};
   make_type(L, CREW_TYPE, crew_methods);

@@ -156,3 +156,17 @@ void repl_run(lua_State *L) {
   lua_pushcfunction(L, run_session);
   lua_call(L, 0, 0);
 }
+
+/* core.prompt: run() opens the prompt from a script, until the end of input. */
+static int prompt_run(lua_State *L) {
+  lua_settop(L, 0);
+  repl_run(L);
+  return 0;
+}
+
+int luaopen_core_prompt(lua_State *L);
+int luaopen_core_prompt(lua_State *L) {
+  static const luaL_Reg functions[] = {{"run", prompt_run}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -142,6 +142,17 @@ local COMMANDS = {
     end,
   },
   {
+    name = "attach", takes = "[FILE]", most = 1,
+    help = "a prompt on a running sweep: look, pause, stop, add trials, change the number of workers",
+    run = function(words)
+      local file, message = take_store(words)
+      if not file then
+        return nil, message
+      end
+      return require("search.attach").attach(file)
+    end,
+  },
+  {
     name = "merge", takes = "INTO FROM...", most = 99,
     help = "add the studies of other run stores to one",
     run = function(words)

@@ -204,7 +204,11 @@ static Status open_to_read(Store *store, Err *err) {
                    strerror(errno));
   int code =
       sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
-  if (code == SQLITE_OK) code = sqlite3_exec(store->db, "PRAGMA user_version", NULL, NULL, NULL);
+  /* the first question may meet a writer that is just closing */
+  if (code == SQLITE_OK) {
+    sqlite3_busy_timeout(store->db, BUSY_MS);
+    code = sqlite3_exec(store->db, "PRAGMA user_version", NULL, NULL, NULL);
+  }
   if (code == SQLITE_CANTOPEN || code == SQLITE_READONLY) code = open_as_it_lies(store);
   if (code != SQLITE_OK) return store_fail(store, code, "opening it", err);
   sqlite3_busy_timeout(store->db, BUSY_MS);

@@ -1,6 +1,8 @@
 --- The coordinator's loop: hands trials to workers in the order of their numbers, records what they
 --- send, replaces workers that end, and stops in good order when asked to.
 local budgets = require "search.budget"
+local control = require "search.control"
+local json = require "search.json"
 local orders = require "search.order"
 local proc = require "core.proc"
 
@@ -8,6 +10,8 @@ local M = {}
 
 local GRACE = 8          -- seconds that trials may still take after Ctrl-C
 local SAME_SIGNAL = 0.2  -- seconds within which a second signal is the first: timeout(1) sends two
+local LISTEN = 0.25      -- seconds from one look for acts from outside to the next
+local MOST_WORKERS = 512
 local KILL_AFTER = 1     -- seconds from SIGABRT (which reports the script line) to SIGKILL
 local LAST_WORDS = 2000  -- bytes of output kept for the message of a crashed trial
 local MAX_KILLS = 2      -- a trial whose worker is killed (SIGKILL) is tried again so often
@@ -174,6 +178,14 @@ end
 assign = function(self, slot)
   local worker = self.slots[slot]
   keep_budget(self)
+  if self.held and not self.stopping then
+    worker.waiting = true
+    return
+  elseif slot > self.plan.workers then
+    worker.waiting, worker.leaving = false, true
+    self.crew:dismiss(slot)
+    return
+  end
   local trial = not self.stopping and not self.hopeless and self.order:next() or nil
   self.progress.setup.total = self.order.total
   worker.waiting = trial == orders.WAIT
@@ -203,7 +215,7 @@ end
 
 -- Something has ended: who waits may have a trial now.
 wake = function(self)
-  for slot = 1, self.plan.workers do
+  for slot = 1, self.most do
     if self.slots[slot] and self.slots[slot].waiting then
       assign(self, slot)
     end
@@ -361,6 +373,62 @@ function on.signal(self, _, name)
       self.running == 1 and "" or "s", GRACE))
 end
 
+-- ---- acts from outside (search/control.lua) ----
+
+local acts = {}
+
+function acts.pause(self)
+  self.held = true
+end
+
+function acts.resume(self)
+  self.held = false
+  wake(self)
+end
+
+function acts.stop(self)
+  on.signal(self, nil, "SIGINT")
+end
+
+-- Places without a worker get one, as long as there is something to do.
+local function fill(self)
+  for slot = 1, self.plan.workers do
+    if not self.slots[slot] and not self.order:exhausted() and not self.stopping then
+      hire(self, slot)
+    end
+  end
+end
+
+function acts.workers(self, count)
+  self.plan.workers = math.min(count, MOST_WORKERS)
+  self.most = math.max(self.most, self.plan.workers)
+  wake(self)
+  fill(self)
+end
+
+function acts.trials(self, count)
+  if self.order.extend then
+    self.order:extend(count)
+    self.progress.setup.total = self.order.total
+    self.record:set_trials(self.order.total)
+    wake(self)
+    fill(self)
+  end
+end
+
+local function obey(self)
+  self.listened = proc.now()
+  for _, asked in ipairs(self.listener and control.take(self.listener) or {}) do
+    local act, count = acts[asked.act], math.tointeger(asked.count)
+    if act and (count and count > 0 or asked.act ~= "workers" and asked.act ~= "trials") then
+      self.record:event(nil, "control", json.encode(asked))
+      self.progress:note("asked from outside: " .. asked.act .. (count and " " .. count or ""))
+      act(self, count)
+      self.record:commit(true)
+    end
+  end
+end
+
 function on.lost()
   error("the process that starts workers is gone; run the same command again to continue", 0)
 end
@@ -412,6 +480,9 @@ end
 local function wait_time(self)
   local wait = shortest(self.record:due(), self.progress:due())
   wait = shortest(wait, watch_time(self))
+  if self.listener then
+    wait = shortest(wait, math.max(0, self.listened + LISTEN - proc.now()))
+  end
   if self.deadline then
     wait = shortest(wait, math.max(0, self.deadline - proc.now()))
   end
@@ -429,6 +500,7 @@ function M.run(crew, plan, trials, record, progress)
   local self = setmetatable({
     crew = crew, plan = plan, trials = trials, record = record, progress = progress,
     order = (plan.pruner and plan.pruner.order or orders.new)(plan, trials), running = 0, slots = {}, ended = 0, seconds = 0,
+    most = plan.workers, listener = control.listen(plan.store), listened = proc.now(),
     deadline_at = proc.now() + (plan.budget and plan.budget.amount or 0) - (plan.used or 0),
   }, Loop)
   for number = 1, plan.total do
@@ -452,10 +524,14 @@ function M.run(crew, plan, trials, record, progress)
     on[kind](self, slot, value)
     record:commit()
     progress:tick()
+    if self.listener and proc.now() >= self.listened + LISTEN then
+      obey(self)
+    end
     if self.deadline and proc.now() >= self.deadline then
       break
     end
   end
+  control.close(self.listener)
   return { stopped = self.stopping, hopeless = self.hopeless, total = self.order.total }
 end
 

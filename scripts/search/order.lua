@@ -181,6 +181,12 @@ function Order:take_pruned() -- luacheck: no unused args
   return {}
 end
 
+--- There are to be so many trials in all.
+---@param total integer
+function Order:extend(total)
+  self.total = math.max(total, self.position - 1)
+end
+
 --- Hand out no more new trials.
 ---@return integer total how many there are then
 function Order:cut()

@@ -272,6 +272,11 @@ function Record:forget(trial, name)
   self:write("checkpoint_clear", trial.id, name)
 end
 
+--- There are to be so many trials in all.
+function Record:set_trials(total)
+  self:write("study_set_trials", total, self.id)
+end
+
 --- The end of a trial.
 ---@param trial table
 ---@param result table state, last, best, best_epoch, epochs, seconds, reason, message, line, signal,

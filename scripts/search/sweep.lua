@@ -337,6 +337,13 @@ end
 
 -- What earlier runs have used of a budget of seconds, and decided by it.
 local function honour(plan, journal)
+  for _, event in ipairs(assert(journal.store:rows("event_list", journal.id))) do
+    local fine, act = pcall(json.decode, event.kind == "control" and event.detail or "{}")
+    if fine and act.act == "trials" and math.tointeger(act.count) then
+      plan.total, plan.most = act.count, math.max(plan.most, act.count)
+      journal:set_trials(plan.total)
+    end
+  end
   if plan.budget and plan.budget.kind == "seconds" then
     plan.used = budgets.used(assert(journal.store:rows("session_list", journal.id)), journal.done)
     local decided = budgets.decided(plan.budget, assert(journal.store:rows("event_list", journal.id)))

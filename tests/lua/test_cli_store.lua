@@ -126,6 +126,49 @@ return search.sweep { name = "trained", objective = "min loss", table = false, s
     testing.equal(status, 3, err) -- done already; two trials had failed
     testing.contains(out, "2 failed")
   end,
+  ["attach looks at a running sweep and acts on it; acts are recorded and stand"] = function()
+    local slow = testing.write(folder .. "/slow.lua", [[
+local search, proc = require "search", require "core.proc"
+return search.sweep { name = "slow", objective = "max score", sampler = "random", trials = 500, table = false,
+  space = { x = search.float(0, 1) }, run = function(trial)
+    for epoch = 1, 3 do
+      proc.sleep(0.03)
+      trial:report(epoch, { score = trial.params.x * epoch })
+    end
+  end }
+]])
+    testing.sh(("cd %s && ({nnrun} %s --quiet -j 2 --store slow.db > slow.out 2>&1; echo $? > slow.status) &"):format(
+      folder, slow))
+    local tries = 0
+    repeat -- until a trial has ended
+      tries = tries + 1
+      testing.sh "sleep 0.1"
+    until tries > 100 or (nnrun "list slow.db"):find("[1-9]%d*/500")
+    local out = testing.sh(("cd %s && {nnrun} attach slow.db"):format(folder),
+      "status()\npause()\nworkers(3)\ntrials(12)\nworkers(0)\nresume()\n")
+    testing.matches(out, "sweep 'slow': %d+ of 500 trials, running for .- as process %d+")
+    testing.equal(select(2, out:gsub("> done", "")), 4)
+    tries = 0
+    repeat
+      tries = tries + 1
+      testing.sh "sleep 0.1"
+    until tries > 100 or testing.exists(folder .. "/slow.status")
+    testing.equal(testing.read(folder .. "/slow.status"), "0\n")
+    local opened = assert(require("core.store").open(folder .. "/slow.db", "read"))
+    local acts = {}
+    for _, event in ipairs(opened:rows("event_list", 1)) do
+      acts[#acts + 1] = event.kind == "control" and event.detail or nil
+    end
+    local trials = #opened:rows("trial_list", 1)
+    opened:close()
+    testing.equal(acts, { '{"act":"pause"}', '{"act":"workers","count":3}', '{"act":"trials","count":12}',
+      '{"act":"resume"}' })
+    testing.equal(trials, 12)
+    local _, _, status = testing.sh(("cd %s && {nnrun} %s --quiet --store slow.db"):format(folder, slow))
+    testing.equal(status, 0)
+    testing.contains(nnrun "list slow.db", "12/12")
+    testing.contains(testing.sh(("cd %s && {nnrun} attach slow.db"):format(folder), "pause()\n"), "nnrun resume")
+  end,
   ["merge copies studies whole, and adds only what is missing"] = function()
     nnrun "list small.db"
     testing.contains(nnrun "merge all.db small.db", "6 trials added")

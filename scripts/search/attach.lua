@@ -1,0 +1,129 @@
+--- `nnrun attach FILE`: a prompt on a sweep that is running, or on its store.
+local control = require "search.control"
+local proc = require "core.proc"
+local progress = require "search.progress"
+local store = require "core.store"
+local studies = require "search.study"
+
+local M = {}
+
+local HELP = [[
+status()     how far the sweep is, and what runs now
+results()    the table so far            best()       the best configuration so far
+study()      the study, to look into     show(N)      trial N with its epochs
+pause()      begin no more trials        resume()     go on
+trials(N)    N trials in all             workers(N)   N at a time
+stop()       end as Ctrl-C does; trials in flight leave a checkpoint
+]]
+
+-- The newest study of a store and its newest session.
+local function look(file)
+  local opened, message = store.open(file, "read")
+  if not opened then
+    return nil, message
+  end
+  local list = assert(opened:rows("study_list"))
+  local study = list[#list]
+  local sessions = study and assert(opened:rows("session_list", study.id)) or {}
+  local trials = study and assert(opened:rows("trial_list", study.id)) or {}
+  opened:close()
+  return { study = study, session = sessions[#sessions], trials = trials }
+end
+
+local function running(session)
+  return session and not session.ended and proc.alive(session.pid)
+end
+
+local function status_text(file)
+  local seen = assert(look(file))
+  if not seen.study then
+    return "there is no study yet"
+  end
+  local lines, done = {}, 0
+  for _, trial in ipairs(seen.trials) do
+    done = done + (trial.state ~= "running" and 1 or 0)
+  end
+  local live = running(seen.session)
+  lines[1] = ("sweep '%s': %d of %s trials, %s"):format(seen.study.name, done, seen.study.trials or "?",
+    live and ("running for %s as process %d"):format(progress.duration(proc.wall() - seen.session.started),
+      seen.session.pid) or "not running: " .. (seen.session and seen.session.outcome or "it ended without a word"))
+  for _, trial in ipairs(live and seen.trials or {}) do
+    if trial.state == "running" then
+      lines[#lines + 1] = ("  trial %d  %s  begun %s ago"):format(trial.number, trial.params,
+        progress.duration(proc.wall() - (trial.started or proc.wall())))
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+-- Ask, and wait until the sweep has written down that it did.
+local function ask(file, act)
+  local seen = assert(look(file))
+  if not running(seen.session) then
+    return "the sweep is not running; to go on with it: nnrun resume " .. file
+  end
+  local function count()
+    local opened = assert(store.open(file, "read"))
+    local n = 0
+    for _, event in ipairs(assert(opened:rows("event_list", seen.study.id))) do
+      n = n + (event.kind == "control" and 1 or 0)
+    end
+    opened:close()
+    return n
+  end
+  local before = count()
+  assert(control.ask(file, act))
+  local until_ = proc.now() + 3
+  repeat
+    proc.sleep(0.05)
+  until count() > before or proc.now() > until_
+  return count() > before and "done" or "asked; the sweep has not answered yet"
+end
+
+local function whole(value, name)
+  local number = math.tointeger(value)
+  if not number or number < 1 then
+    error(("%s: a whole number from 1 is needed, got %s"):format(name, tostring(value)), 3)
+  end
+  return number
+end
+
+--- The functions of the prompt, as globals.
+---@param file string the store
+---@return table<string, function>
+function M.functions(file)
+  local names = {
+    status = function() print(status_text(file)) end,
+    study = function() return assert(studies.load(file)) end,
+    results = function() print(assert(studies.load(file)):text()) end,
+    best = function() print(assert(require("search.store_view").best(file))) end,
+    show = function(number) print(assert(require("search.store_view").show(file, tostring(whole(number, "show"))))) end,
+    trials = function(count) print(ask(file, { act = "trials", count = whole(count, "trials") })) end,
+    workers = function(count) print(ask(file, { act = "workers", count = whole(count, "workers") })) end,
+    commands = function() print(HELP) end,
+  }
+  for _, act in ipairs { "pause", "resume", "stop" } do
+    names[act] = function() print(ask(file, { act = act })) end
+  end
+  return names
+end
+
+--- Open the prompt.
+---@param file string
+---@return string? text nil when the store cannot be read
+---@return string? message
+function M.attach(file)
+  local seen, message = look(file)
+  if not seen then
+    return nil, message
+  end
+  for name, call in pairs(M.functions(file)) do
+    _G[name] = call
+  end
+  print(status_text(file))
+  print(HELP)
+  require("core.prompt").run()
+  return ""
+end
+
+return M
