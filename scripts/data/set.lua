@@ -230,7 +230,8 @@ end
 
 local SPLIT = {
   { help = "shares that sum to 1, or numbers of rows that sum to all" },
-  stratify = { type = "boolean", default = false, help = "keep the shares of the classes in each part" },
+  stratify = { type = "boolean|string|integer", default = false,
+    help = "keep the shares of the classes in each part; of several targets, the name or place of one" },
   seed = { type = "integer", default = 0, help = "of the random order" },
 }
 
@@ -264,8 +265,16 @@ function Set:split(given)
   check_shares(self, o)
   local labels, classes
   if o.stratify then
-    need_labels(self, "a stratified split")
-    labels, classes = self.y, self:class_count()
+    local part = self
+    if o.stratify ~= true then
+      local y = bundle.several(self.y) and self.y[o.stratify]
+      if not y then
+        options.fail("%s: split: stratify: there is no target %s", self.name, options.show(o.stratify))
+      end
+      part = with(self, { y = y, classes = false })
+    end
+    need_labels(part, "a stratified split")
+    labels, classes = part.y, part:class_count()
   end
   local shares = table.move(o, 1, #o, 1, {})
   local parts = { core.split_rows(#self, shares, o.seed, labels, classes) }

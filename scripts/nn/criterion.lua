@@ -231,7 +231,8 @@ function M.add_others(others, outputs, y, into)
   local keys = bundle.keys(outputs)
   for _, key in ipairs(keys) do
     if #(others[key] or {}) > 0 then
-      local set = metric_module.set(others[key]):add(bundle.at(outputs, key), target_for(y, key, #keys == 1))
+      local set = metric_module.set(others[key])
+      set:add(losses.flat(bundle.at(outputs, key), target_for(y, key, #keys == 1)))
       for name, value in pairs(set:values()) do
         into[M.prefix(key) .. name] = value
       end

@@ -341,11 +341,14 @@ local function watch(run, row)
   end
 end
 
-local function print_row(row, planned)
+local function print_row(row, planned, names)
   local parts = { ("epoch %d/%d"):format(row.epoch, planned) }
-  for _, key in ipairs { "loss", "accuracy", "val_loss", "val_accuracy" } do
-    if row[key] then
-      parts[#parts + 1] = ("%s %.4f"):format(key, row[key])
+  for _, prefix in ipairs { "", "val_" } do
+    for i = 0, #names do
+      local key = prefix .. (names[i] or "loss")
+      if row[key] then
+        parts[#parts + 1] = ("%s %.4f"):format(key, row[key])
+      end
     end
   end
   parts[#parts + 1] = ("%.1f s"):format(row.seconds)
@@ -434,7 +437,7 @@ function Run:epoch()
   history.epochs[epoch] = row
   watch(self, row)
   if o.verbose then
-    print_row(row, o.epochs)
+    print_row(row, o.epochs, self.names)
   end
   local asked = o.callback and o.callback(row, history)
   if o.trial then

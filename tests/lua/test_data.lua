@@ -329,6 +329,22 @@ tests["a set may hold several inputs and targets, whose rows stay together"] = f
   equal(seen, 10)
 end
 
+tests["one of several targets can be kept in shares"] = function()
+  local first, second = several():split { 0.5, 0.5, stratify = "class", seed = 2 }
+  for _, part in ipairs { first, second } do
+    local counts = { 0, 0, 0 }
+    for _, label in ipairs(part.y.class:totable()) do
+      counts[label + 1] = counts[label + 1] + 1
+    end
+    equal(counts[3], 1)
+    ok(counts[1] == 2 or counts[2] == 2)
+  end
+  raises("there is no target \"clas\"", function() several():split { 0.5, 0.5, stratify = "clas" } end)
+  raises("needs class labels, but y holds numbers", function()
+    several():split { 0.5, 0.5, stratify = "size" }
+  end)
+end
+
 tests["several inputs are scaled and converted each by itself"] = function()
   local set, others = several():standardize(several():rows(1, 5))
   near(set.x.place:mean():item(), 0, 1e-6)

@@ -104,6 +104,35 @@ tests["a function gets all outputs and targets"] = function()
   testing.equal(joint.epochs[1].class_loss, nil)
 end
 
+tests["labels of every step of a sequence are learnt and counted"] = function()
+  local x, y, flat = tensor.zeros { 40, 3, 2 }, tensor.zeros({ 40, 3 }, "int64"), {}
+  for i = 1, 40 do
+    for t = 1, 3 do
+      x:set(i, t, 1, (i * t) % 5 - 2)
+      y:set(i, t, (i * t) % 5 > 2 and 1 or 0)
+      flat[#flat + 1] = y:get(i, t)
+    end
+  end
+  local set = data.set { x = x, y = y }
+  local model = nn.Sequential { nn.Linear(2) }
+  model:fit(set, { epochs = 50, optimizer = nn.Adam { lr = 0.1 } })
+  local result = model:evaluate(set, { metrics = { "accuracy", "f1" } })
+  testing.equal(result.accuracy, 1)
+  testing.equal(result.f1, 1)
+  local scores = model:predict(set):view { 120, 2 }
+  testing.near(result.loss, nn.loss.cross_entropy()(scores, tensor.new(flat, "int64")):item(), 1e-5)
+end
+
+tests["progress is printed by output"] = function()
+  local lines, print_before = {}, print
+  print = function(line) lines[#lines + 1] = line end -- luacheck: ignore
+  local fine, message = pcall(Named().fit, Named(), named, with { verbose = true, epochs = 1 })
+  print = print_before -- luacheck: ignore
+  testing.ok(fine, message)
+  testing.matches(lines[1], "^epoch 1/1  loss [%d.]+  class_loss [%d.]+")
+  testing.matches(lines[1], "size_loss [%d.]+  class_accuracy [%d.]+  %d+%.%d s$")
+end
+
 tests["gradients of several inputs and outputs are right"] = function()
   for _, like in ipairs { named:rows(1, 7), { left = { 3, 5 }, right = { 3, 2 } } } do
     local check = nn.gradcheck(Named(), like)
