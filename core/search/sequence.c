@@ -46,13 +46,17 @@ static uint32_t owen_scramble(const Rng *rng, uint32_t x, int dimension) {
   return result;
 }
 
-double sobol_place(const Rng *rng, uint32_t index, int dimension) {
+uint32_t sobol_digits(uint32_t index, int dimension) {
   uint32_t v[BITS], x = 0;
   direction_numbers(dimension, v);
   for (int j = 0; j < BITS; j++) {
     if (index >> j & 1) x ^= v[j];
   }
-  return (owen_scramble(rng, x, dimension) + 0.5) * 0x1p-32;
+  return x;
+}
+
+double sobol_place(const Rng *rng, uint32_t index, int dimension) {
+  return (owen_scramble(rng, sobol_digits(index, dimension), dimension) + 0.5) * 0x1p-32;
 }
 
 static int prime(int n) {

@@ -10,7 +10,9 @@
 
 enum { SOBOL_MAX_DIMENSIONS = 128, HALTON_MAX_DIMENSIONS = 128 };
 
-/* Joe and Kuo's directions, Owen's nested scrambling of all 32 digits (Owen: "Randomly permuted
+/* The 32 digits of point `index` as they come from Joe and Kuo's directions, not scrambled. */
+uint32_t sobol_digits(uint32_t index, int dimension);
+/* Those with Owen's nested scrambling of all 32 digits (Owen: "Randomly permuted
  * (t,m,s)-nets and (t,s)-sequences", 1995). dimension < SOBOL_MAX_DIMENSIONS. */
 double sobol_place(const Rng *rng, uint32_t index, int dimension);
 /* Halton's sequence with a random permutation for each digit (Owen: "A randomized Halton algorithm

@@ -1,4 +1,5 @@
 --- The command line of a sweep script: what follows the script's name.
+local json = require "search.json"
 local options = require "options"
 local space = require "search.space"
 
@@ -111,6 +112,9 @@ local function read_value(text, domain)
   local candidates = { tonumber(text), WORDS[text], text }
   if WORDS[text] == false then
     candidates = { false, text }
+  elseif text:find("^%[") then
+    local fine, list = pcall(json.decode, text)
+    candidates = { fine and list or text, text }
   end
   local wanted
   for k = 1, 3 do
@@ -132,6 +136,20 @@ local function read_value(text, domain)
   return nil, wanted
 end
 
+-- "a,b,[1,2]" -> { "a", "b", "[1,2]" }
+local function pieces(text)
+  local list, piece, depth = {}, "", 0
+  for char in (text .. ","):gmatch(".") do
+    depth = depth + (char == "[" and 1 or char == "]" and -1 or 0)
+    if char == "," and depth == 0 then
+      list[#list + 1], piece = piece, ""
+    else
+      piece = piece .. char
+    end
+  end
+  return list
+end
+
 local function set_parameter(given, path, text)
   local domain = given.space:find(path)
   if not domain then
@@ -141,7 +159,7 @@ local function set_parameter(given, path, text)
         or "; the parameters are " .. table.concat(given.space:paths(), ", "))
   end
   local values = {}
-  for piece in (text .. ","):gmatch("([^,]*),") do
+  for _, piece in ipairs(pieces(text)) do
     local value, wanted = read_value(piece, domain)
     if value == nil then
       return nil, ("--set space.%s: expected %s, got '%s'"):format(path, wanted, piece)
@@ -215,7 +233,8 @@ function M.help(given, script)
   for _, row in ipairs(OPTIONS) do
     lines[#lines + 1] = ("  %-18s %s"):format(row[4] and row[1] .. " " .. row[4] or row[1], row[5])
   end
-  lines[#lines + 1] = "\nParameters, for --set:"
+  lines[#lines + 1] = "\nOptions, for --set:\n  " .. table.concat(options.keys(SETTABLE), ", ")
+  lines[#lines + 1] = "\nParameters, for --set (a list as [64,32]):"
   for _, path in ipairs(given.space:paths()) do
     lines[#lines + 1] = ("  space.%-18s %s"):format(path, given.space:find(path))
   end

@@ -50,6 +50,44 @@ return testing.run {
     testing.equal(search.fixed(3):points(), { 3 })
     testing.equal(search.int(1, 3, { n = 9 }):points(), { 1, 2, 3 })
   end,
+  ["a list has a length of its own, and entries of one domain"] = function()
+    testing.equal(grid { h = search.list({ 8, 16 }, { max = 2 }) }, { '{"h":[8]}', '{"h":[16]}',
+      '{"h":[8,8]}', '{"h":[8,16]}', '{"h":[16,8]}', '{"h":[16,16]}' })
+    local list = search.list(search.int(1, 100), { min = 2, max = 3 })
+    testing.ok(list:accepts { 1, 100 })
+    testing.ok(list:accepts { 1, 2, 3 })
+    for _, wrong in ipairs { { 1 }, { 1, 2, 3, 4 }, { 1, 101 }, 5 } do
+      testing.ok(not list:accepts(wrong))
+    end
+    testing.equal(tostring(list), "list of 2 to 3: int 1 to 100")
+    local lengths = {}
+    local random = sampler("random", { h = list })
+    for k = 1, 50 do
+      local h = random.ask(k).h
+      lengths[#h] = (lengths[#h] or 0) + 1
+    end
+    testing.ok(lengths[2] > 10 and lengths[3] > 10 and lengths[2] + lengths[3] == 50)
+    testing.raises("a domain without branches", function() search.list(5, { max = 2 }) end)
+    testing.raises("option 'max' is missing", function() search.list({ 1 }, {}) end)
+  end,
+  ["a value's place leads back to the value"] = function()
+    for _, domain in ipairs { search.float(-2, 5), search.float(1e-5, 10, { log = true }),
+      search.float(0, 1, { step = 0.05 }), search.int(-3, 8), search.int(1, 5000, { log = true }),
+      search.int(0, 100, { step = 7 }), search.bool(), search.ordered { 4, 1, 9 },
+      search.choice { "a", { 1, 2 }, 3.5 } } do
+      for i = 0, 200 do
+        local value = domain:at(i / 201)
+        local place = domain:place(value)
+        testing.ok(place >= 0 and place <= 1)
+        if domain.kind == "float" and not domain.step then
+          testing.near(domain:at(place), value, 1e-12)
+        else
+          testing.equal(domain:at(place), value)
+        end
+      end
+      testing.equal(domain:place("nothing of it"), nil)
+    end
+  end,
   ["a grid over a range without points says what to give"] = function()
     testing.raises("parameter 'lr' has no list of values for a grid: give n", function()
       grid { lr = search.float(0, 1) }
@@ -143,6 +181,16 @@ return testing.run {
     local given = { space = { lr = search.float(0, 1) } }
     testing.ok(apply({ "--set", "space.lr=0.1,0.2" }, given))
     testing.equal(given.space:size(), 2)
+  end,
+  ["--set takes a list for a list, and several"] = function()
+    local given = { space = { h = search.list(search.int(1, 99), { max = 3 }) } }
+    testing.ok(apply({ "--set", "h=[64,32]" }, given))
+    testing.equal(given.space:find("h"):points(), { { 64, 32 } })
+    given = { space = { h = search.list(search.int(1, 99), { max = 3 }) } }
+    testing.ok(apply({ "--set", "space.h=[64,32],[5]" }, given))
+    testing.equal(given.space:find("h"):points(), { { 64, 32 }, { 5 } })
+    testing.contains(select(2, apply({ "--set", "space.h=[64,320]" },
+      { space = { h = search.list(search.int(1, 99), { max = 3 }) } })), "expected a list of 1 to 3 entries")
   end,
   ["--set refuses what does not fit, with the nearest name"] = function()
     local function message(word)
