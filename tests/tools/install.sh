@@ -17,7 +17,7 @@ install)
   install -Dm644 docs/nnrun.1 "$man"
   rm -rf "$headers"
   # shellcheck disable=SC2086
-  for header in $("$CC" -std=gnu11 -D_GNU_SOURCE $FLAGS -MM core/nnrun.h | tr -s ' \\\n:' '\n' | grep '^core/'); do
+  for header in $($CC -std=gnu11 -D_GNU_SOURCE $FLAGS -MM core/nnrun.h | tr -s ' \\\n:' '\n' | grep '^core/'); do
     install -Dm644 "$header" "$headers/${header#core/}"
   done
   install -d "${pc%/*}"
