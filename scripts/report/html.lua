@@ -1,4 +1,5 @@
 --- The report of a sweep as one HTML page: no scripts, no files beside it, light and dark.
+local fronts = require "report.front"
 local gnuplot = require "report.gnuplot"
 local plot = require "report.plot"
 local render = require "report.render"
@@ -134,8 +135,9 @@ local function chosen_setting(view)
   if not best or not best.mark then
     return "<p>No setting has a value: every trial failed or measured nothing.</p>\n"
   end
-  local verdict = studies.verdict(view)
-  return "<h2>The best setting</h2>\n" .. definitions(best.flat)
+  local verdict = fronts.sentence(view.study) or studies.verdict(view)
+  local title = #(view.study.objectives or {}) > 1 and "The best setting by " .. view.metric or "The best setting"
+  return "<h2>" .. text.escape(title) .. "</h2>\n" .. definitions(best.flat)
     .. (verdict and "<p class=\"soft\">" .. text.escape(verdict) .. "</p>\n" or "")
 end
 
@@ -188,7 +190,7 @@ end
 
 --- The page.
 ---@param view table from report.study
----@param options {curves: table?, parameters: table?} plots as report.plot takes them
+---@param options {curves: table?, parameters: table?, front: table?} plots as report.plot takes them
 ---@return string html
 function M.page(view, options)
   local goal = view.direction == "min" and "smaller" or "larger"
@@ -204,6 +206,11 @@ function M.page(view, options)
   }
   local function add(content)
     parts[#parts + 1] = content
+  end
+  if options.front then
+    add("<h2>The front</h2>\n" .. figure(options.front,
+      "Every dot is a setting, at the mean of its seeds. Those on the line are best: whoever is better in one "
+      .. "objective is worse in another.", "front-"))
   end
   if options.curves then
     add("<h2>Learning curves</h2>\n" .. figure(options.curves,

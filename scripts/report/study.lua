@@ -5,6 +5,7 @@
 -- trials, label, n, last {mean, std}, best {mean, std}}; trials have seed, state, last, best, epochs.
 -- Nothing here depends on the clock or on the order in which trials ended.
 local curves = require "report.curves"
+local fronts = require "search.front"
 local plot = require "report.plot"
 local stats = require "report.stats"
 local tables = require "report.table"
@@ -108,6 +109,21 @@ local function rank_rows(rows, select, direction)
   end)
 end
 
+-- With several objectives: what each setting is worth by the others, and which are on the front.
+local function add_objectives(rows, study)
+  local points = {}
+  for _, point in ipairs(#(study.objectives or {}) > 1 and fronts.points(study) or {}) do
+    points[point.config.number] = point
+  end
+  for _, row in ipairs(rows) do
+    local point = points[row.number]
+    row.front = point and point.front and "*" or ""
+    for i, value in ipairs(point and point.values or {}) do
+      row["objective " .. i] = value
+    end
+  end
+end
+
 --- Read a study.
 ---@param study table from search.sweep
 ---@return table view {name, metric, direction, rows, varying, fixed, trials}; rows best first, each with
@@ -131,6 +147,7 @@ function M.view(study)
     varying, fixed = parameter_names(rows, study.names)
   end
   rank_rows(rows, "value", objective.direction)
+  add_objectives(rows, study)
   for rank, row in ipairs(rows) do
     row.rank = rank
     row.mark = rank == 1 and row.value == row.value
@@ -162,6 +179,12 @@ function M.table(view, options)
     columns[#columns + 1] = { key = "n", title = "seeds" }
     columns[#columns + 1] = { key = "last", spread = "last_std", title = "last " .. view.metric }
     columns[#columns + 1] = { key = "best", spread = "best_std", title = "best " .. view.metric }
+    for i = 2, #(view.study.objectives or {}) do
+      columns[#columns + 1] = { key = "objective " .. i, title = view.study.objectives[i].metric }
+    end
+    if #(view.study.objectives or {}) > 1 then
+      columns[#columns + 1] = { key = "front", title = "front" }
+    end
     columns[#columns + 1] = any_states and { key = "states", title = "notes" } or nil
   end
   for _, name in ipairs(view.varying) do

@@ -1,5 +1,6 @@
 --- The report of a sweep: the table in the terminal, pictures, CSV files and an HTML page.
 local files = require "report.files"
+local fronts = require "report.front"
 local html = require "report.html"
 local options = require "options"
 local plot = require "report.plot"
@@ -110,7 +111,7 @@ local function print_results(view, chosen, stem)
   if wanted then
     print_table(view, chosen, stem, columns)
   end
-  local verdict = studies.verdict(view)
+  local verdict = fronts.sentence(view.study) or studies.verdict(view)
   if verdict then
     io.stdout:write("\n", text.wrap(verdict, math.max(60, math.min(columns, 100))), "\n")
   end
@@ -136,17 +137,21 @@ function M.report(study, given)
     print_results(view, chosen, stem)
   end
   local curves, parameters = studies.curves(view, chosen.top, chosen.metrics), studies.parameters(view)
+  local front = fronts.spec(study)
   local full = studies.table(view)
   output.add(stem .. "-table.csv", full:csv())
   output.add(stem .. "-epochs.csv", files.csv(studies.epochs(view)))
   if curves and not output.message then
     output.save(curves, stem .. "-curves", chosen.formats)
   end
+  if front and not output.message then
+    output.save(front, stem .. "-front", chosen.formats)
+  end
   if parameters and not output.message then
     output.save(parameters, stem .. "-parameters", chosen.formats)
   end
   if chosen.html and not output.message then
-    output.add(stem .. ".html", html.page(view, { curves = curves, parameters = parameters }))
+    output.add(stem .. ".html", html.page(view, { curves = curves, parameters = parameters, front = front }))
   end
   if output.message then
     return nil, output.message

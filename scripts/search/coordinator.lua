@@ -272,7 +272,14 @@ end
 ---@param row table
 ---@param metric string
 function M.learn(trial, row, metric)
-  trial.curve, trial.final = trial.curve or {}, row
+  if trial.final and trial.final.epoch == row.epoch then -- added to what is known of the epoch
+    for name, value in pairs(row) do
+      trial.final[name] = value
+    end
+  else
+    trial.final = row
+  end
+  trial.curve = trial.curve or {}
   if type(row[metric]) == "number" then
     trial.curve[#trial.curve + 1] = { row.epoch, row[metric] + 0.0 }
   end

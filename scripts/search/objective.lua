@@ -1,4 +1,4 @@
---- The objective of a sweep, "max val_accuracy", and what a trial is worth under it.
+--- The objectives of a sweep, "max val_accuracy", and what a trial is worth under them.
 local options = require "options"
 
 local M = {}
@@ -15,6 +15,34 @@ function M.parse(text)
     return nil
   end
   return setmetatable({ direction = direction, metric = metric }, Objective)
+end
+
+--- Read one objective or several: "max a", "max a, min b" or { "max a", "min b" }.
+---@param given any
+---@return table[]? goals nil when it is none of these
+---@return string text as parse reads it again; why it is none of these when there are no goals
+function M.read(given)
+  local words, goals, seen, texts = {}, {}, {}, {}
+  if type(given) == "table" then
+    words = given
+  else
+    for word in tostring(given):gmatch("[^,]+") do
+      words[#words + 1] = word
+    end
+  end
+  for i, word in ipairs(words) do
+    local goal = type(word) == "string" and not word:find(",", 1, true) and M.parse(word)
+    if not goal then
+      return nil, ('must be "max METRIC" or "min METRIC", or a list of them; got %s'):format(options.show(word))
+    elseif seen[goal.metric] then
+      return nil, ("names '%s' twice"):format(goal.metric)
+    end
+    goals[i], seen[goal.metric], texts[i] = goal, true, tostring(goal)
+  end
+  if #goals == 0 then
+    return nil, ('must be "max METRIC" or "min METRIC", or a list of them; got %s'):format(options.show(given))
+  end
+  return goals, table.concat(texts, ", ")
 end
 
 --- Whether `a` is better than `b`; anything is better than nil and NaN.

@@ -7,6 +7,7 @@ local progress = require "search.progress"
 local store = require "core.store"
 local studies = require "search.study"
 local tables = require "report.table"
+local text = require "report.text"
 
 local M = {}
 
@@ -132,7 +133,14 @@ function M.best(file, name)
     return nil, message
   end
   local best = study:best()
-  if not best then
+  if #study.objectives > 1 and best then
+    local volume, reference = study:hypervolume()
+    for i, value in ipairs(reference) do
+      reference[i] = text.value(value)
+    end
+    return ("the front of '%s' (%s):\n%shypervolume %.6g, from (%s)\n"):format(study.name, study.info.objective,
+      require("search.front").text(study, true), volume, table.concat(reference, ", "))
+  elseif not best then
     return nil, ("no trial of study '%s' has finished"):format(study.name)
   end
   local lines = {

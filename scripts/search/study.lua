@@ -1,5 +1,6 @@
 --- A study: the trials of a sweep and what they say. Everything is in the order of trial numbers, and
 --- nothing depends on how many workers ran them or when.
+local fronts = require "search.front"
 local json = require "search.json"
 local objectives = require "search.objective"
 local store = require "core.store"
@@ -10,7 +11,8 @@ local M = {}
 ---@class search.Study
 ---@field name string
 ---@field version integer
----@field objective {direction: "max"|"min", metric: string}
+---@field objective {direction: "max"|"min", metric: string} the first one
+---@field objectives {direction: "max"|"min", metric: string}[] all of them
 ---@field select "last"|"best" which value of a trial ranks it
 ---@field trials table[] in order of number: number, config, repeat, params, seed, state ("finished",
 --- "diverged", "failed"), last, best, best_epoch, value, message, epochs (list of rows of metrics)
@@ -170,6 +172,7 @@ end
 ---@return search.Study
 function M.new(given)
   local study = setmetatable(given, Study)
+  study.objectives = study.objectives or { study.objective }
   local lazy = {}
   lazy.__index = function(trial, key)
     if key == "epochs" then
@@ -243,7 +246,8 @@ function M.load(file, name)
   local settings = json.decode(found.settings)
   local study = M.new {
     name = found.name, version = found.version, id = found.id, store = file, trials = trials,
-    objective = objectives.parse(found.objective), script = script, created = found.created,
+    objective = objectives.read(found.objective)[1], objectives = objectives.read(found.objective),
+    script = script, created = found.created,
     select = settings.objective:match("(%a+)$"),
     names = varying(json.decode(found.space), {}, {}), outcome = found.outcome,
     planned = found.trials,
@@ -308,6 +312,23 @@ function Study:best()
   }
 end
 
+--- With several objectives: the Pareto front, the configurations no other one is better than in one
+--- objective without being worse in another; the best by the first objective first.
+---@return {config: integer, params: table, label: string, trials: integer[], n: integer, values: number[]}[] front
+--- values are means over seeds, in the order of the objectives
+function Study:pareto()
+  return fronts.front(self)
+end
+
+--- How much of the space of objectives the front covers, from a reference point.
+---@param reference number[]? a value for each objective that is worse than all of interest; default the worst
+--- of all configurations that finished
+---@return number volume
+---@return number[] reference
+function Study:hypervolume(reference)
+  return fronts.hypervolume(self, reference)
+end
+
 local function row_of(config, names)
   local row = {
     config = config.number, seeds = #config.trials, n = config.n, label = config.label,
@@ -336,6 +357,9 @@ end
 --- only the best are listed, best first.
 ---@return string
 function Study:text()
+  if #self.objectives > 1 then
+    return fronts.text(self)
+  end
   local order, note = self.configs, ""
   if #order > LONG_TABLE then
     order = ranked(self)

@@ -30,9 +30,9 @@ local function positive(help, more)
   return row
 end
 
-local function check_objective(text)
-  return not objectives.parse(text)
-    and ("must be \"max METRIC\" or \"min METRIC\", got %s"):format(options.show(text)) or nil
+local function check_objective(given)
+  local goals, problem = objectives.read(given)
+  return not goals and problem or nil
 end
 
 local function check_name(text)
@@ -62,8 +62,9 @@ end
 local SPEC = {
   name = { type = "string", required = true, check = check_name,
     help = "of the study; also names its store" },
-  objective = { type = "string", required = true, check = check_objective,
-    help = "\"max val_accuracy\": what a good trial has" },
+  objective = { type = "string|table", required = true, check = check_objective,
+    help = "\"max val_accuracy\": what a good trial has; or several: "
+      .. "{ \"max val_accuracy\", \"min parameters\" }" },
   space = { type = "table", required = true, help = "name -> search.float(...), list, or constant" },
   run = { type = "function", required = true,
     help = "function(trial) that returns a history, a number, or a table of metrics" },
@@ -78,8 +79,8 @@ local SPEC = {
   seeds = positive("repeats of each configuration", { default = 1, max = 10000 }),
   seed = { type = "integer", default = 1, help = "what all random numbers follow from" },
   constraint = { type = "function", help = "function(params): false for what must not be run" },
-  select = { type = "string", default = "best", choices = { "best", "last" },
-    help = "which epoch of a trial ranks it" },
+  select = { type = "string", choices = { "best", "last" },
+    help = "which epoch of a trial ranks it; default \"best\", and \"last\" with several objectives" },
   workers = positive("trials trained at a time; default: all cores", { max = MAX_WORKERS }),
   threads = positive("threads within one trial; results depend on it", { default = 1, max = 64 }),
   timeout = { type = "number", above = 0, help = "seconds a trial may take" },
@@ -147,6 +148,12 @@ local function read_options(given)
     end
   end
   local checked = options.check(copy, SPEC, "search.sweep")
+  checked.goals, checked.objective = objectives.read(checked.objective)
+  if #checked.goals > 1 and checked.select == "best" then
+    options.fail("search.sweep: with several objectives a trial counts with its last epoch; leave out "
+      .. "select = \"best\"")
+  end
+  checked.select = checked.select or #checked.goals > 1 and "last" or "best"
   if line.help then
     io.stdout:write(args.help(checked, words[0] or "script.lua"))
     os.exit(0, true)
@@ -212,12 +219,12 @@ local function make_plan(asked, words)
     return studies.label(params, names)
   end
   local sampler = proposals.new { space = space, seed = asked.seed, constraint = asked.constraint,
-    sampler = asked.sampler, goal = objectives.parse(asked.objective) }
-  local pruner = pruners.make(asked.pruner, objectives.parse(asked.objective))
+    sampler = asked.sampler, goals = asked.goals }
+  local pruner = pruners.make(asked.pruner, asked.goals[1])
   local files, script = record.files(asked.run)
   local recorded = {} -- trials the store had
   return {
-    name = asked.name, objective = asked.objective, goal = objectives.parse(asked.objective),
+    name = asked.name, objective = asked.objective, goal = asked.goals[1], goals = asked.goals,
     select = asked.select, space_text = json.encode(space:describe()), sampler = sampler,
     pruner = pruner, lag = asked.lag, names = names, label = label, seed = asked.seed, seeds = asked.seeds,
     trials = asked.trials,
@@ -325,8 +332,8 @@ local function make_study(plan, journal, trials, total)
   end
   return studies.new {
     name = plan.name, version = journal.version, id = journal.id, store = plan.store,
-    store_handle = journal.store, objective = plan.goal, select = plan.select, names = plan.names,
-    trials = list, script = script,
+    store_handle = journal.store, objective = plan.goal, objectives = plan.goals, select = plan.select,
+    names = plan.names, trials = list, script = script,
     info = {
       script = plan.script, objective = plan.objective, sampler = plan.sampler.name, seed = plan.seed,
       seeds = plan.seeds, threads = plan.threads, kernel = plan.engine.kernel,

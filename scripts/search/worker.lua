@@ -40,8 +40,16 @@ local function take_result(trial, result)
   end
 end
 
+-- What `run` returned besides is of the whole trial, and stands with its last epoch.
+local function take_more(trial, more)
+  if type(more) == "table" and trial.left_at ~= #trial.rows then
+    local last = trial.rows[#trial.rows]
+    trial:report(last and last.epoch or 1, more)
+  end
+end
+
 -- The message that ends a trial whose `run` returned.
-local function conclude(trial, objective, result)
+local function conclude(trial, objective, result, more)
   local done = { kind = "done", state = "finished" }
   if type(result) == "number" then
     done.last = result + 0.0
@@ -57,6 +65,7 @@ local function conclude(trial, objective, result)
     done.last, done.best, done.best_epoch = objective:value_of(trial.rows)
   end
   done.epochs, done.weights = #trial.rows, trial.weights
+  take_more(trial, more)
   done.samples = trial.samples
   if trial.left_at == #trial.rows then
     return { kind = "done", state = "paused", epochs = #trial.rows, last = done.last, best = done.best }
@@ -119,13 +128,13 @@ function M.perform(spec, job, channel, current)
     current.trial = trial
   end
   math.randomseed(job.seed) -- the same for every configuration: they are compared in pairs
-  local fine, result = xpcall(spec.run, on_error, trial)
+  local fine, result, more = xpcall(spec.run, on_error, trial)
   if trial.probe and (fine or result == trials.PROBED) then
     local measured = trial.measured or { seconds = proc.now() - trial.sent_at }
     return { kind = "done", state = "probed", seconds = measured.seconds, kilobytes = proc.resident() }, true
   end
   if fine then
-    fine, result = xpcall(conclude, on_error, trial, spec.objective, result)
+    fine, result = xpcall(conclude, on_error, trial, spec.objective, result, more)
   end
   trial:send()
   if fine then
