@@ -41,15 +41,20 @@ enum { INPUT_G_D, INPUT_G_W_IH };
 /* Attributes of all of them but recurrent_input_grad; and the second one. */
 enum { RNN_REVERSE, RNN_RELU, WEIGHT_G_GATES = 1 };
 
-/* So many rows of the batch go through the whole sequence together: their state and one step's
- * gates stay in the second-level cache beside the weights. */
-enum { RNN_BLOCK_ROWS = 64, RNN_UNIT_MAX = 16, RNN_SLACK = 64 };
+enum { RNN_UNIT_MAX = 16, RNN_SLACK = 64 };
 
 static inline int64_t rnn_padded(int64_t units) {
   return (units + RNN_UNIT_MAX - 1) / RNN_UNIT_MAX * RNN_UNIT_MAX;
 }
-static inline int64_t rnn_rows(int64_t rows) {
-  return rows < RNN_BLOCK_ROWS ? rows : RNN_BLOCK_ROWS;
+
+/* How many rows of the batch go through the whole sequence together: as many as stay in the
+ * second-level cache beside the weights, when each takes `row` elements; weights that are too large
+ * for it are read from further away, which more rows share. */
+static inline int64_t rnn_rows(int64_t rows, int64_t weights, int64_t row) {
+  enum { CACHE = 448 * 1024 / 4, FEWEST = 32, MOST = 128 };
+  int64_t fit = weights < CACHE ? (CACHE - weights) / row : MOST;
+  fit = fit < FEWEST ? FEWEST : fit > MOST ? MOST : fit;
+  return rows < fit ? rows : fit;
 }
 /* Elements between rows of x and h beside each other, or of a step's gate gradients: not a multiple
  * of 1 KB, which would put all rows on the same few sets of the cache. */
@@ -61,17 +66,30 @@ static inline int64_t rnn_stride(int64_t elements) {
 /* Elements of scratch of one part, with the padding that vectors of any instruction set need, in
  * the order in which the kernels lay them out. Forwards: packed weights and biases, and of every
  * row in the block: sums of a few units, x and h of two steps beside each other, c. */
+static inline int64_t rnn_scratch_row(int64_t features, int64_t hidden) {
+  return 4 * RNN_UNIT_MAX + 2 * rnn_stride(features + rnn_padded(hidden)) + rnn_padded(hidden);
+}
+static inline int64_t rnn_block(int64_t rows, int64_t features, int64_t hidden, int gates) {
+  int64_t weights = (features + hidden) * gates * hidden, saved = 5 * hidden;
+  return rnn_rows(rows, weights, rnn_scratch_row(features, hidden) + saved);
+}
 static inline int64_t rnn_scratch(int64_t rows, int64_t features, int64_t hidden, int gates) {
-  int64_t padded = rnn_padded(hidden);
-  int64_t row = 4 * RNN_UNIT_MAX + 2 * rnn_stride(features + padded) + padded;
-  return (features + hidden) * gates * padded + 4 * padded + rnn_rows(rows) * row + RNN_SLACK;
+  int64_t weights = (features + hidden) * gates * rnn_padded(hidden);
+  return weights + 4 * rnn_padded(hidden) + RNN_SLACK +
+         rnn_block(rows, features, hidden, gates) * rnn_scratch_row(features, hidden);
 }
 
 /* Backwards: packed weights, and of every row: sums of a few units, h's gradient past the gates,
  * c's, a row of y. */
+static inline int64_t rnn_grad_block(int64_t rows, int64_t hidden, int gates) {
+  int64_t d_of_two_steps = 2 * (gates == 1 ? 1 : 4) * hidden, cells = 2 * hidden;
+  return rnn_rows(rows, gates * hidden * hidden,
+                  RNN_UNIT_MAX + 3 * rnn_padded(hidden) + d_of_two_steps + cells);
+}
 static inline int64_t rnn_grad_scratch(int64_t rows, int64_t hidden, int gates) {
   int64_t padded = rnn_padded(hidden);
-  return gates * hidden * padded + rnn_rows(rows) * (RNN_UNIT_MAX + 3 * padded) + RNN_SLACK;
+  return gates * hidden * padded + RNN_SLACK +
+         rnn_grad_block(rows, hidden, gates) * (RNN_UNIT_MAX + 3 * padded);
 }
 
 /* Weight gradients are added up over chunks of so many of the N * T rows (as deep as a matrix

@@ -230,21 +230,21 @@ static void forward_block(Walk *walk, void *context) {
 
 static void run_forward(const OpCall *call, const Cell *cell, int part, int parts) {
   const Shape *x = &call->in[RNN_X].shape, *out = &call->out.shape;
-  Walk walk = {.all_rows = x->dims[0],
+  Walk walk = {.most = rnn_block(x->dims[0], x->dims[2], out->dims[2], cell->gates),
+               .all_rows = x->dims[0],
                .steps = x->dims[1],
                .reverse = call->attrs->at[RNN_REVERSE].number != 0,
                .lengths = arg_data(call, RNN_LENGTHS)};
   Forward f = {.call = call, .cell = cell, .features = x->dims[2], .hidden = out->dims[2]};
-  int64_t rows = rnn_rows(x->dims[0]);
   f.padded = rnn_padded(f.hidden);
   f.stride = rnn_stride(f.features + f.padded);
   f.weights =
       (real *)call->scratch + part * rnn_scratch(x->dims[0], f.features, f.hidden, cell->gates);
   f.bias = f.weights + (f.features + f.hidden) * cell->gates * f.padded;
   f.sums = f.bias + 4 * f.padded;
-  f.beside[0] = f.sums + rows * 4 * RNN_UNIT_MAX;
-  f.beside[1] = f.beside[0] + rows * f.stride;
-  f.cells = f.beside[1] + rows * f.stride;
+  f.beside[0] = f.sums + walk.most * 4 * RNN_UNIT_MAX;
+  f.beside[1] = f.beside[0] + walk.most * f.stride;
+  f.cells = f.beside[1] + walk.most * f.stride;
   Range range = part_range(x->dims[0], part, parts);
   if (range.begin == range.end) return;
   pack(&f);

@@ -76,6 +76,7 @@ static inline void pack_units(real *to, const real *w, int64_t w_row, int64_t un
 /* Some rows of the batch, on their way through the sequence. */
 typedef struct Walk {
   int64_t rows, first; /* of the block, and its first row in the batch */
+  int64_t most;        /* rows of a block */
   int64_t all_rows, steps;
   bool reverse;
   const int64_t *lengths; /* of the batch, or NULL */
@@ -136,7 +137,7 @@ INLINE void store_units(real *to, Vec value, int64_t units) {
 typedef void WalkBlock(Walk *walk, void *context);
 static inline void walk_blocks(Walk *walk, Range part, WalkBlock *block, void *context) {
   int64_t rows = part.end - part.begin;
-  int64_t blocks = (rows + RNN_BLOCK_ROWS - 1) / RNN_BLOCK_ROWS;
+  int64_t blocks = (rows + walk->most - 1) / walk->most;
   for (int64_t b = 0; b < blocks; b++) {
     walk->first = part.begin + rows * b / blocks;
     walk->rows = part.begin + rows * (b + 1) / blocks - walk->first;

@@ -197,20 +197,21 @@ static void backward_block(Walk *walk, void *context) {
 static void run_backward(Backward *b, int lengths, int dy, int part, int parts) {
   const OpCall *call = b->call;
   const Shape *shape = &call->out.shape;
-  int64_t rows = rnn_rows(shape->dims[1]);
+  int64_t most = rnn_grad_block(shape->dims[1], b->hidden, b->gates);
   b->d = call->out.data, b->wide = shape->dims[2];
   b->dfirst = call->more[0].data;
   b->dy = arg_data(call, dy), b->dlast = arg_data(call, dy + 1);
   b->padded = rnn_padded(b->hidden);
   b->weights = (real *)call->scratch + part * rnn_grad_scratch(shape->dims[1], b->hidden, b->gates);
   b->sums = b->weights + b->gates * b->hidden * b->padded;
-  b->past = b->sums + rows * RNN_UNIT_MAX;
-  b->cells = b->past + rows * b->padded;
-  b->rows = b->cells + rows * b->padded;
+  b->past = b->sums + most * RNN_UNIT_MAX;
+  b->cells = b->past + most * b->padded;
+  b->rows = b->cells + most * b->padded;
   Range range = part_range(shape->dims[1], part, parts);
   if (range.begin == range.end) return;
   pack_back(b);
-  Walk walk = {.all_rows = shape->dims[1],
+  Walk walk = {.most = most,
+               .all_rows = shape->dims[1],
                .steps = shape->dims[0],
                .reverse = call->attrs->at[RNN_REVERSE].number != 0,
                .lengths = arg_data(call, lengths)};
