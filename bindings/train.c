@@ -105,6 +105,8 @@ static OptimSegment *check_segments(lua_State *L, int index, int *count) {
     segments[i].decay = lua_toboolean(L, -1);
     table_field(L, at, "frozen");
     segments[i].frozen = lua_toboolean(L, -1);
+    table_field(L, at, "sparse");
+    segments[i].sparse = lua_toboolean(L, -1);
     lua_settop(L, at - 1);
   }
   return segments;

@@ -16,9 +16,10 @@ enum {
 
 /* ---- construction ---- */
 
-/* Neighbouring segments that are treated alike, padding included. */
+/* Neighbouring segments that are treated alike, padding included; or one sparse segment. */
 typedef struct Run {
   int64_t offset, count;
+  int64_t rows; /* of a sparse segment; else 0 */
   double lr_scale, weight_decay, l1;
 } Run;
 
@@ -85,10 +86,12 @@ static Status check_segments(const OptimSegment *segments, int nsegments, int64_
     if (!(s->weight_decay >= 0 && s->weight_decay < INFINITY))
       return err_set(err, NN_BAD_ARGUMENT, "segment %d: weight_decay must be 0 or more, got %g", i,
                      s->weight_decay);
-    if (!(s->max_norm >= 0) || (s->max_norm > 0 && (s->rows < 1 || s->count % s->rows != 0)))
+    bool by_rows = s->max_norm > 0 || s->sparse;
+    if (!(s->max_norm >= 0) || (by_rows && (s->rows < 1 || s->count % s->rows != 0)))
       return err_set(err, NN_BAD_ARGUMENT,
-                     "segment %d: max_norm %g needs rows that divide its %lld elements, not %lld",
-                     i, s->max_norm, (long long)s->count, (long long)s->rows);
+                     "segment %d: max_norm %g%s needs rows that divide its %lld elements, not %lld",
+                     i, s->max_norm, s->sparse ? ", sparse," : "", (long long)s->count,
+                     (long long)s->rows);
     end = s->offset + s->count;
   }
   return NN_OK;
@@ -105,14 +108,16 @@ static void merge_segments(Optim *optim, int64_t total) {
     int64_t end = (s->offset + s->count + OPTIM_ALIGN - 1) / OPTIM_ALIGN * OPTIM_ALIGN;
     if (end > total) end = total;
     Run this = {.offset = s->offset,
-                .count = end - s->offset,
+                .count = s->sparse ? s->count : end - s->offset,
+                .rows = s->sparse ? s->rows : 0,
                 .lr_scale = s->lr_scale,
                 .weight_decay = s->own_decay ? s->weight_decay
                                 : s->decay   ? decay
                                              : 0,
                 .l1 = s->decay ? l1 : 0};
-    if (run && run->offset + run->count == this.offset && run->lr_scale == this.lr_scale &&
-        run->weight_decay == this.weight_decay && run->l1 == this.l1) {
+    if (run && !run->rows && !this.rows && run->offset + run->count == this.offset &&
+        run->lr_scale == this.lr_scale && run->weight_decay == this.weight_decay &&
+        run->l1 == this.l1) {
       run->count = end - run->offset;
     } else {
       run = &optim->runs[optim->nruns++];
@@ -127,10 +132,10 @@ static Status check_search(const OptimSegment *segments, int nsegments, Err *err
   for (int i = 0; i < nsegments; i++)
     if (!segments[i].frozen &&
         (segments[i].lr_scale != 1 || (segments[i].own_decay && segments[i].weight_decay != 0) ||
-         segments[i].max_norm > 0))
+         segments[i].max_norm > 0 || segments[i].sparse))
       return err_set(err, NN_BAD_ARGUMENT,
                      "LBFGS: parameters have no learning rate, weight decay or max_norm of their "
-                     "own; freeze them, or take another optimizer");
+                     "own, and are not sparse; freeze them, or take another optimizer");
   return NN_OK;
 }
 
@@ -266,11 +271,33 @@ static double update_range(const Pass *pass, const Run *run, int64_t begin, int6
   return optim->update(w, g, state, &step, end - begin);
 }
 
+/* The rows of a part that have a gradient, side by side ones together. */
+static double update_rows(const Pass *pass, const Run *run, int part, int parts) {
+  const Optim *optim = pass->optim;
+  int64_t length = run->count / run->rows, last = run->rows * (part + 1) / parts;
+  double bad = 0;
+  for (int64_t row = run->rows * part / parts; row < last;) {
+    int64_t begin = row;
+    for (; row < last; row++) {
+      const void *g = element_at(optim, &optim->grads, run->offset + row * length);
+      if (optim->tools->sum_squares(g, length) == 0) break;
+    }
+    if (row > begin)
+      bad += update_range(pass, run, run->offset + begin * length, run->offset + row * length);
+    row++; /* has none */
+  }
+  return bad;
+}
+
 static void update_part(void *context, int part, int parts) {
   Pass *pass = context;
   pass->bad[part] = 0;
   for (int i = 0; i < pass->optim->nruns; i++) {
     int64_t begin, end;
+    if (pass->optim->runs[i].rows) {
+      pass->bad[part] += update_rows(pass, &pass->optim->runs[i], part, parts);
+      continue;
+    }
     share_of(&pass->optim->runs[i], part, parts, &begin, &end);
     if (begin < end) pass->bad[part] += update_range(pass, &pass->optim->runs[i], begin, end);
   }

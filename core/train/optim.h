@@ -78,6 +78,7 @@ typedef struct OptimSegment {
   double weight_decay;
   int64_t rows;    /* the segment as so many rows of equal length, for ... */
   double max_norm; /* ... the largest Euclidean norm of each after a step; 0: no limit */
+  bool sparse;     /* ... and to leave rows whose gradient is all zeros as they are, states too */
 } OptimSegment;
 
 typedef struct Optim Optim;

@@ -13,6 +13,8 @@ local EMBEDDING = {
   padding_idx = { type = "integer", min = 0, help = "index whose vector starts as zeros and is not trained" },
   max_norm = { type = "number", above = 0, help = "longer vectors are shortened to this after each training step "
     .. "(PyTorch does so when they are read)" },
+  sparse = { type = "boolean", default = false,
+    help = "vectors whose index is not in a batch stay as they are: no decay, no momentum, as with SparseAdam" },
   weight_init = { type = "any", help = "initializer or values; default normal, mean 0, std 1" },
   name = { type = "string", help = "for messages and saved weights" },
 }
@@ -20,6 +22,7 @@ local EMBEDDING = {
 local Embedding = layers.layer("Embedding", {
   init = function(self, o)
     self.name, self.o, self.max_norm = o.name, o, o.max_norm
+    self.sparse = o.sparse or nil
     if o.padding_idx and o.padding_idx >= o.num then
       options.fail("nn.Embedding: padding_idx %d is no index of a table of %d rows", o.padding_idx, o.num)
     end

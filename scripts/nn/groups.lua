@@ -206,6 +206,7 @@ function M.segments(book, optimizer, max_norm)
       lr_scale = param.lr_scale * (group.lr_scale or 1),
       weight_decay = group.weight_decay or layer.weight_decay and param.decay and layer.weight_decay or nil,
       rows = rows[1], max_norm = param.decay and #rows >= 2 and (layer.max_norm or max_norm) or nil,
+      sparse = layer.sparse,
     }
   end
   return segments

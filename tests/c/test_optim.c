@@ -406,6 +406,37 @@ static void states_exist_only_where_they_are_used(void **state) {
   }
 }
 
+/* Rows of 5 that do not begin where vectors do; every third has a gradient, then every fourth. */
+static void rows_without_a_gradient_stay_when_sparse(void **state) {
+  (void)state;
+  enum { ROWS = 40000, LENGTH = 5 };
+  Recipe recipe = recipe_read("adamw weight_decay=0.1");
+  OptimSegment segment = SEGMENT(0, ROWS * LENGTH, 1, true, false);
+  segment.rows = ROWS;
+  segment.sparse = true;
+  Case cases[2] = {0};
+  Pool *pool;
+  Err err = {0};
+  assert_int_equal(pool_new(&pool, 3, &err), NN_OK);
+  for (int k = 0; k < 2; k++) {
+    Case *c = &cases[k];
+    vectors_new(c, DTYPE_F32, ROWS * LENGTH);
+    c->optim = optim_of(&recipe, isa_best(), &segment, 1, c);
+    for (int64_t i = 0; i < ROWS * LENGTH; i++) tensor_set(&c->params, i, 1);
+    for (int step = 0; step < 2; step++) {
+      for (int64_t i = 0; i < ROWS * LENGTH; i++)
+        tensor_set(&c->grads, i, i / LENGTH % (3 + step) == 0 && i % 2 ? 1 : 0);
+      assert_true(take_step(c->optim, 0.1, 0, 0, k ? pool : NULL));
+    }
+    for (int64_t row = 0; row < ROWS; row++)
+      assert_int_equal(tensor_get(&c->params, row * LENGTH) == 1, row % 3 != 0 && row % 4 != 0);
+  }
+  assert_memory_equal(cases[0].params.data, cases[1].params.data, ROWS * LENGTH * sizeof(float));
+  case_free(&cases[0]);
+  case_free(&cases[1]);
+  pool_free(pool);
+}
+
 static void reset_starts_over(void **state) {
   (void)state;
   Recipe recipe = recipe_read("adam");
@@ -593,6 +624,7 @@ int main(void) {
       cmocka_unit_test(zero_gradients_change_nothing_even_with_a_tiny_epsilon),
       cmocka_unit_test(training_continues_from_saved_states),
       cmocka_unit_test(states_exist_only_where_they_are_used),
+      cmocka_unit_test(rows_without_a_gradient_stay_when_sparse),
       cmocka_unit_test(reset_starts_over),
       cmocka_unit_test(refuses_what_makes_no_sense),
   };

@@ -89,6 +89,20 @@ made["embedding.index"] = index
 case("embedding", nn.Embedding(7, 3), {}, lambda m: m(index))
 case("embedding_padding", nn.Embedding(7, 3, padding_idx=2), {}, lambda m: m(index))
 
+# Four steps of SparseAdam, one row of indices each.
+table, steps = nn.Embedding(6, 3, sparse=True).double(), torch.tensor([[0, 3], [3, 5], [1, 1], [0, 5]])
+random = np.random.RandomState(9)
+with torch.no_grad():
+    table.weight.copy_(numbers(random, 6, 3))
+made["sparse.index"], made["sparse.g"] = steps, numbers(random, 4, 2, 3)
+made["sparse.before"] = table.weight.detach().clone()
+optimizer = torch.optim.SparseAdam([table.weight], lr=0.1)
+for row, g in zip(steps, made["sparse.g"]):
+    optimizer.zero_grad()
+    (table(row) * g).sum().backward()
+    optimizer.step()
+made["sparse.after"] = table.weight.detach()
+
 arrays = {name: value.numpy() for name, value in made.items()}
 np.savez_compressed(os.path.join(HERE, "attention.npz"),
                     **{name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in arrays.items()})

@@ -234,6 +234,23 @@ tests["Embedding is PyTorch's, with a row for padding, too"] = function()
   testing.ok(model:weights()["embedding_1.weight"]:rows(4, 4):norm():item() > 0)
 end
 
+tests["a sparse Embedding changes only vectors that occur, as SparseAdam does"] = function()
+  local set = data.set { x = golden["sparse.index"], y = golden["sparse.g"] }
+  local function trained(given, threads)
+    local model = nn.Sequential { nn.Embedding(6, 3, given) }
+    model:build(set):set_weights { ["embedding_1.weight"] = golden["sparse.before"] }
+    model:fit(set, { optimizer = nn.Adam { lr = 0.1 }, epochs = 1, batch_size = 1, shuffle = false, metrics = {},
+      threads = threads, loss = function(prediction, target)
+        return op.sum(prediction * target)
+      end })
+    return model:parameters()[1].tensor
+  end
+  testing.near(trained { sparse = true }, golden["sparse.after"], 1e-5)
+  testing.equal(trained({ sparse = true }, 2):totable(), trained({ sparse = true }):totable())
+  testing.equal(trained({ sparse = true }):rows(3, 3):totable(), golden["sparse.before"]:rows(3, 3):totable())
+  testing.ok((trained {} - golden["sparse.after"]):norm():item() > 0.1)
+end
+
 tests["an index outside the table is named before training"] = function()
   local model = nn.Sequential { nn.Embedding(4, 2), nn.Flatten(), nn.Linear(1) }
   local function set(last)
