@@ -7,6 +7,7 @@
 #include "binding.h"
 #include "program.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -331,6 +332,8 @@ static int pmain(lua_State *L) {
 int main(int argc, char **argv) {
   /* Before BLAS can be loaded: its own threads are never wanted, parallel work is ours. */
   setenv("OPENBLAS_NUM_THREADS", "1", 1);
+  /* A file that may not grow is an error to report, as a full disk is. */
+  signal(SIGXFSZ, SIG_IGN);
   Options options = {0};
   if (argc > 0 && argv[0][0] != '\0') program_set_name(argv[0]);
   int usage = read_options(argc, argv, &options);

@@ -58,6 +58,13 @@ static Status store_fail(const Store *store, int code, const char *doing, Err *e
                    "run store '%s': the disk is full while %s; free some space and "
                    "run the same command again, what is recorded is kept",
                    path, doing);
+  case SQLITE_IOERR:
+    return err_set(err, NN_STORE,
+                   "run store '%s': the system failed while %s (%s); what is recorded is kept, run "
+                   "the same command again when that is solved",
+                   path, doing,
+                   sqlite3_system_errno(store->db) ? strerror(sqlite3_system_errno(store->db))
+                                                   : sqlite3_errmsg(store->db));
   case SQLITE_READONLY:
     return err_set(err, NN_STORE,
                    "run store '%s' cannot be written: the file or its folder is "

@@ -95,7 +95,7 @@ tests["every sampler with every pruner gives the same table for 1, 2, 4 and 8 wo
   end
   testing.ok(pruned > #first / 5, ("%d of %d trials were pruned"):format(pruned, #first))
   -- killed again and again, and continued
-  local path, tries, status = folder .. "/killed.db", 0, nil
+  local path, tries, status, _ = folder .. "/killed.db", 0
   repeat
     tries = tries + 1
     _, _, status = testing.sh(("%s{nnrun} %s --quiet -j %d --store %s"):format(

@@ -134,6 +134,35 @@ return search.sweep { name = "timed", objective = "min loss", trials = 1000, sam
     testing.contains(again, "done already")
     testing.raises('must be "10m"', function() sweep { budget = "soon" } end)
   end,
+  ["a store that cannot grow any more ends the sweep with a message; what is recorded is kept"] = function()
+    local file = testing.write(fresh ".lua", [[
+local search = require "search"
+return search.sweep { name = "full", objective = "max score", sampler = "random", trials = 3000, table = false,
+  space = { x = search.float(0, 1) }, run = function(trial)
+    for epoch = 1, 5 do
+      trial:report(epoch, { score = trial.params.x * epoch })
+    end
+  end }
+]])
+    local path, whole = fresh ".db", fresh ".db"
+    local _, err, status = testing.sh(("ulimit -f 400; {nnrun} %s --quiet -j 2 --store %s"):format(file, path))
+    testing.equal(status, 1)
+    testing.matches(err, "run store '.-': .*; what is recorded is kept")
+    local _, again, code = run(file, "--quiet -j 2 --store " .. path)
+    testing.equal(code, 0, again)
+    run(file, "--quiet -j 1 --store " .. whole)
+    testing.equal(dump(path), dump(whole))
+  end,
+  ["a folder that cannot be written is found out before anything is trained"] = function()
+    local folder_path = fresh ".folder"
+    testing.sh(("mkdir -p %s && chmod 555 %s"):format(folder_path, folder_path))
+    if testing.sh(("touch %s/x && echo yes"):format(folder_path)):find "yes" then
+      testing.skip "this user may write everywhere"
+    end
+    testing.raises("choose another with --store FILE", function()
+      sweep { store = folder_path .. "/x.db", run = function() error "trained" end }
+    end)
+  end,
   ["--dry-run tries the corners of the space, says what fails and how long it takes, and trains nothing"] = function()
     local file = testing.write(fresh ".lua", [[
 local search, nn, tensor = require "search", require "nn", require "tensor"
