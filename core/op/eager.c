@@ -227,7 +227,6 @@ static bool promotes(OpId op) {
 }
 
 static Status prepare(Eager *eager, Err *err) {
-  eager->converted = 0;
   eager->results = 0;
   if (!promotes(eager->op)) return NN_OK;
   DType dtype = widest(eager);

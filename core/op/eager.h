@@ -14,7 +14,7 @@
 typedef struct Eager {
   OpId op;
   int inputs;
-  unsigned converted;       /* bit i: in[i] is a converted copy, to be released */
+  unsigned converted;       /* begins as 0; bit i: in[i] is a converted copy, to be released */
   int results;              /* after eager_run */
   Tensor in[OP_MAX_INPUTS]; /* borrowed; absent ones have data NULL */
   Tensor out[OP_MAX_RESULTS];
