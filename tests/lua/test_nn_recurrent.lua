@@ -180,6 +180,38 @@ tests["gradients equal differences, whatever the options"] = function()
   end
 end
 
+tests["a sequence in two parts, with the state handed on, gives the numbers of the whole"] = function()
+  for _, kind in ipairs { "LSTM", "GRU", "RNN" } do
+    local net = nn[kind](5, { num_layers = 2 })
+    local whole = run(net, function(x) return everything(net(x)) end, { { 3, 7, 2 } }, "float64")
+    local parts = run(net, function(x)
+      local y, state = net(op.slice(x, { axis = 2, first = 1, last = 3 }))
+      local rest, last = net(op.slice(x, { axis = 2, first = 4, last = 7 }), { state = state })
+      return everything(op.concat(y, rest, { axis = 2 }), last)
+    end, { { 3, 7, 2 } }, "float64")
+    assert_close(parts, whole, 1e-12, kind)
+  end
+end
+
+tests["lengths may be an input of the model"] = function()
+  local Reader = nn.layer("Reader", {
+    init = function(self) self.gru, self.out = nn.GRU(8, { bidirectional = true, last = true }), nn.Linear(1) end,
+    forward = function(self, x) return self.out((self.gru(x.steps, { lengths = x.lengths }))) end,
+  })
+  tensor.manual_seed(3)
+  local lengths = tensor.randint(1, 7, { 60 })
+  local steps = tensor.randn { 60, 6, 2 }
+  local set = data.set { x = { steps = steps, lengths = lengths }, y = lengths:to("float32"):view { 60, 1 } }
+  local model = Reader()
+  local history = model:fit(set, { epochs = 40, batch_size = 20, optimizer = nn.Adam { lr = 0.02 }, seed = 1 })
+  testing.ok(history.epochs[40].loss < 0.2, tostring(history.epochs[40].loss)) -- 2.9 by a constant
+  -- What stands behind a row's end does not matter.
+  local mask = tensor.arange(0, 5):view({ 1, 6, 1 }):to("float32"):less(lengths:to("float32"):view { 60, 1, 1 })
+  local changed = model:predict { steps = tensor.where(mask, steps, 1e3), lengths = lengths }
+  local before = model:predict { steps = steps, lengths = lengths }
+  testing.equal((changed - before):abs():max():item(), 0.0)
+end
+
 tests["last gives each row's output at its own last step"] = function()
   local lengths = tensor.new({ 4, 1, 3 }, "int64")
   for _, kind in ipairs { "LSTM", "GRU", "RNN" } do
@@ -295,6 +327,16 @@ tests["what does not fit is refused with the layer's name and line"] = function(
   end)
   testing.raises("gru: w_hh must have shape (3, 1), not (3,)", function()
     op.gru(tensor.zeros { 2, 3, 1 }, tensor.zeros { 3, 1 }, tensor.zeros { 3 })
+  end)
+  testing.raises("lstm_grad: cells must have shape (3, 2, 1), not (2, 3, 1)", function()
+    op.lstm_grad(tensor.zeros { 3, 2, 4 }, tensor.zeros { 2, 3, 1 }, tensor.zeros { 4, 1 })
+  end)
+  testing.raises("recurrent_weight_grad: gates must be 1, 3 or 4, not 2", function()
+    local d, x = tensor.zeros { 3, 2, 4 }, tensor.zeros { 2, 3, 1 }
+    op.recurrent_weight_grad(d, x, x, { gates = 2 })
+  end)
+  testing.raises("recurrent_input_grad: d (3, 2, 4) and w_ih (2, 1) do not belong together", function()
+    op.recurrent_input_grad(tensor.zeros { 3, 2, 4 }, tensor.zeros { 2, 1 })
   end)
   testing.raises("rnn: x must be sequences (n, steps, features), not of shape (2, 0, 1)", function()
     op.rnn(tensor.zeros { 2, 0, 1 }, tensor.zeros { 1, 1 }, tensor.zeros { 1, 1 })

@@ -25,6 +25,9 @@ local WORK = {
   { "planar", 1, { "torch", "torch-manual" } },
   { "logistic", 1, { "torch-manual" } },
   { "logistic_by_hand", 1, { "numpy" }, "logistic" },
+  { "lstm", 1, { "torch", "torch --variant foreach" } },
+  { "lstm", 2, { "torch" } },
+  { "gru", 1, { "torch", "torch --variant foreach" } },
   { "sweep", 2, { "sklearn", "optuna" } },
 }
 
