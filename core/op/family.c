@@ -15,6 +15,17 @@ Status family_floats(const OpShape *call, int count, Err *err) {
   return NN_OK;
 }
 
+Status family_planes(OpId op, const Shape *shape, Err *err) {
+  char text[SHAPE_TEXT_SIZE];
+  bool planes = shape->ndim == 3 || shape->ndim == 4;
+  for (int i = 1; planes && i < shape->ndim; i++) planes = shape->dims[i] > 0;
+  if (planes) return NN_OK;
+  return err_set(err, NN_SHAPE,
+                 "%s: needs (n, channels, length) or (n, channels, height, width) without empty "
+                 "axes, not %s",
+                 op_info(op)->name, shape_text(shape, text));
+}
+
 bool family_has_axis(const Attr *axes, int64_t axis) {
   for (int i = 0; i < axes->count; i++)
     if (axes->list[i] == axis) return true;

@@ -17,6 +17,8 @@
 
 /* Input 0 is float32 or float64, and inputs 1 .. count-1 are of the same type. */
 Status family_floats(const OpShape *call, int count, Err *err);
+/* `shape` is (n, channels, length) or (n, channels, height, width), n alone may be 0. */
+Status family_planes(OpId op, const Shape *shape, Err *err);
 /* Complete a list of axes: "all" spelled out, negative ones counted from the end, ascending.
  * Refuses axes that are not there or come twice. */
 Status family_axes(OpId op, Attr *axes, const Shape *shape, Err *err);

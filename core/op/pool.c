@@ -13,17 +13,6 @@ enum { AVG_CEIL = 3, MAX_CEIL = 4 };
 
 /* ---- geometry ---- */
 
-static Status check_planes(const OpShape *call, const Shape *in, Err *err) {
-  char text[SHAPE_TEXT_SIZE];
-  bool planes = in->ndim == 3 || in->ndim == 4;
-  for (int i = 1; planes && i < in->ndim; i++) planes = in->dims[i] > 0;
-  if (planes) return NN_OK;
-  return err_set(err, NN_SHAPE,
-                 "%s: needs (n, channels, length) or (n, channels, height, width) without empty "
-                 "axes, not %s",
-                 op_info(call->op)->name, shape_text(in, text));
-}
-
 /* Spell a list out for every pooled axis: one number stands for all; nothing given is `fallback`.
  */
 static Status complete(OpShape *call, int slot, int axes, const Attr *fallback, int64_t least,
@@ -65,7 +54,7 @@ static int64_t window_count(const Attrs *attrs, int i, int64_t in, bool dilated,
 static Status pool_shape(OpShape *call, const Shape *in, bool dilated, bool ceil_mode, Shape *out,
                          Err *err) {
   int axes = in->ndim - 2;
-  TRY(check_planes(call, in, err));
+  TRY(family_planes(call->op, in, err));
   TRY(complete(call, POOL_KERNEL, axes, NULL, 1, err));
   TRY(complete(call, POOL_STRIDE, axes, &call->attrs->at[POOL_KERNEL], 1, err));
   TRY(complete(call, POOL_PADDING, axes, NULL, 0, err));
@@ -113,7 +102,7 @@ static size_t scratch_bytes(const OpShape *call, const Shape *in, const Shape *o
 static Status grad_shape(OpShape *call, int slot, Err *err) {
   const Shape *g = call->shape[0];
   const Attr *size = &call->attrs->at[slot];
-  TRY(check_planes(call, g, err));
+  TRY(family_planes(call->op, g, err));
   if (size->count != g->ndim - 2)
     return err_set(err, NN_BAD_ARGUMENT, "%s: size needs %d numbers, not %d",
                    op_info(call->op)->name, g->ndim - 2, size->count);
@@ -121,7 +110,7 @@ static Status grad_shape(OpShape *call, int slot, Err *err) {
   for (int i = 0; i < size->count; i++) call->out.dims[2 + i] = size->list[i];
   call->out_dtype = call->dtype[0];
   TRY(shape_check(&call->out, call->out_dtype, err));
-  return check_planes(call, &call->out, err);
+  return family_planes(call->op, &call->out, err);
 }
 
 static Status refuse_shapes(const OpShape *call, const Shape *want, Err *err) {
@@ -242,7 +231,7 @@ static Status adaptive_shape(OpShape *call, Err *err) {
   Attr *size = &call->attrs->at[0];
   int axes = call->shape[0]->ndim - 2;
   TRY(family_floats(call, 1, err));
-  TRY(check_planes(call, call->shape[0], err));
+  TRY(family_planes(call->op, call->shape[0], err));
   TRY(complete(call, 0, axes, NULL, 1, err));
   call->out = *call->shape[0];
   for (int i = 0; i < axes; i++) call->out.dims[2 + i] = size->list[i];

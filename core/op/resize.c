@@ -4,17 +4,6 @@
 
 #include "op/family.h"
 
-static Status check_planes(const OpShape *call, const Shape *in, Err *err) {
-  char text[SHAPE_TEXT_SIZE];
-  bool planes = in->ndim == 3 || in->ndim == 4;
-  for (int i = 1; planes && i < in->ndim; i++) planes = in->dims[i] > 0;
-  if (planes) return NN_OK;
-  return err_set(err, NN_SHAPE,
-                 "%s: needs (n, channels, length) or (n, channels, height, width) without empty "
-                 "axes, not %s",
-                 op_info(call->op)->name, shape_text(in, text));
-}
-
 /* What an input of shape `in` is resized to; the attributes are completed. */
 static Status resized(OpShape *call, const Shape *in, Shape *out, Err *err) {
   Attr *size = &call->attrs->at[RESIZE_SIZE];
@@ -46,7 +35,7 @@ static size_t taps_bytes(const Shape *out) {
 
 Status infer_interpolate(OpShape *call, Err *err) {
   TRY(family_floats(call, 1, err));
-  TRY(check_planes(call, call->shape[0], err));
+  TRY(family_planes(call->op, call->shape[0], err));
   call->out_dtype = call->dtype[0];
   return resized(call, call->shape[0], &call->out, err);
 }
@@ -74,12 +63,12 @@ Status infer_interpolate_grad(OpShape *call, Err *err) {
   const Attr *input = &call->attrs->at[RESIZE_INPUT];
   Shape out;
   TRY(family_floats(call, 1, err));
-  TRY(check_planes(call, g, err));
+  TRY(family_planes(call->op, g, err));
   call->out = *g;
   call->out_dtype = call->dtype[0];
   for (int i = 0; i < g->ndim - 2 && i < input->count; i++) call->out.dims[2 + i] = input->list[i];
   TRY(shape_check(&call->out, call->out_dtype, err));
-  TRY(check_planes(call, &call->out, err));
+  TRY(family_planes(call->op, &call->out, err));
   TRY(resized(call, &call->out, &out, err));
   char tg[SHAPE_TEXT_SIZE], to[SHAPE_TEXT_SIZE];
   if (input->count == g->ndim - 2 && shape_equal(&out, g)) return NN_OK;
