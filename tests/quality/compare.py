@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Median regrets of search_regret.lua beside those of optuna_regret.py, as a Markdown table.
+"""Median regrets of search_regret.lua beside those of optuna_regret.py, as Markdown tables.
 
-    python3 tests/quality/compare.py nnrun.csv optuna.csv
+    python3 tests/quality/compare.py [--write docs/search.md] nnrun.csv optuna.csv
 
-Then, for each of our samplers and its namesake (or the best of Optuna's), the two-sided p-value of
-Mann and Whitney's test and whether ours is better (<) or worse (>). Needs numpy and scipy.
+A median is followed by < where it is smaller than that of Optuna's sampler of the same name by Mann
+and Whitney's two-sided test at 5 %, by > where it is larger; for gp by one sign for Optuna's tpe and one
+for its cmaes ("=": no difference shown). With --write the tables replace what stands between the
+file's markers. Needs numpy and scipy.
 """
 import csv
 import sys
@@ -13,55 +15,65 @@ from collections import defaultdict
 import numpy as np
 from scipy.stats import mannwhitneyu
 
+BEGIN, END = "<!-- tests/quality/run.sh -->\n", "<!-- end -->\n"
+COMPARED = {"gp": ["tpe", "cmaes"]}
+
 
 def read(paths):
-    runs, order = defaultdict(lambda: ([], [])), []
+    runs, samplers, functions = defaultdict(list), [], []
     for path in paths:
         with open(path, newline="") as file:
             for library, sampler, function, _, early, late in csv.reader(file):
-                key = (library, sampler)
-                if key not in order:
-                    order.append(key)
-                runs[key, function][0].append(float(early))
-                runs[key, function][1].append(float(late))
-    return runs, order
+                for known, name in ((samplers, (library, sampler)), (functions, function)):
+                    if name not in known:
+                        known.append(name)
+                runs[library, sampler, function].append((float(early), float(late)))
+    return runs, samplers, functions
 
 
-def median(values):
-    return f"{np.median(values):.3g}" if values else "-"
+def sign(ours, theirs):
+    if not theirs or mannwhitneyu(ours, theirs).pvalue >= 0.05:
+        return "="
+    return "<" if np.median(ours) < np.median(theirs) else ">"
 
 
-def table(runs, order, functions, which):
-    print("| sampler | " + " | ".join(functions) + " |")
-    print("|---" * (len(functions) + 1) + "|")
-    for key in order:
-        cells = [median(runs[key, function][which]) for function in functions]
-        print(f"| {key[0]} {key[1]} | " + " | ".join(cells) + " |")
+def cell(runs, library, sampler, function, which):
+    def values(library, sampler):
+        return [run[which] for run in runs[library, sampler, function]]
+
+    ours, signs = values(library, sampler), ""
+    if library == "nnrun":
+        others = COMPARED.get(sampler, [sampler])
+        signs = "".join(sign(ours, values("optuna", other)) for other in others)
+        signs = "" if set(signs) == {"="} else f" {signs}"
+    return f"{np.median(ours):.3g}{signs}" if ours else "-"
 
 
-def compare(runs, ours, theirs, functions, which):
-    words = []
-    for function in functions:
-        a, b = runs[ours, function][which], runs[theirs, function][which]
-        p = mannwhitneyu(a, b).pvalue
-        sign = "=" if p >= 0.05 else "<" if np.median(a) < np.median(b) else ">"
-        words.append(f"{function} {sign} (p={p:.2g})")
-    return "; ".join(words)
+def table(runs, samplers, functions, which):
+    lines = ["| | " + " | ".join(functions) + " |", "|---" * (len(functions) + 1) + "|"]
+    for library, sampler in samplers:
+        cells = [cell(runs, library, sampler, function, which) for function in functions]
+        lines.append(f"| {library} {sampler} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def main():
-    runs, order = read(sys.argv[1:])
-    functions = list(dict.fromkeys(function for _, function in runs))
-    for which, title in ((1, "all"), (0, "40")):
-        print(f"\nMedian regret after {title} trials:\n")
-        table(runs, order, functions, which)
-    print()
-    for ours in (key for key in order if key[0] == "nnrun"):
-        for theirs in (key for key in order if key[0] == "optuna"):
-            if theirs[1] == ours[1] or (ours[1] == "gp" and theirs[1] != "random"):
-                for which, title in ((1, "all"), (0, "40")):
-                    words = compare(runs, ours, theirs, functions, which)
-                    print(f"- nnrun {ours[1]} against optuna {theirs[1]}, {title} trials: {words}")
+    paths, target = sys.argv[1:], None
+    if paths[0] == "--write":
+        target, paths = paths[1], paths[2:]
+    runs, samplers, functions = read(paths)
+    seeds = min(len(values) for values in runs.values() if values)
+    text = (f"\nMedian regret of {seeds} seeds after 100 trials:\n\n"
+            + table(runs, samplers, functions, 1) + "\nAfter 40 trials:\n\n"
+            + table(runs, samplers, functions, 0) + "\n")
+    if not target:
+        print(text)
+        return
+    with open(target) as file:
+        page = file.read()
+    before, rest = page.split(BEGIN)
+    with open(target, "w") as file:
+        file.write(before + BEGIN + text + END + rest.split(END)[1])
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ local random = require "core.random"
 local sequence = require "search.sampler.sequence"
 
 local OPTIONS = {
-  parents = { type = "integer", default = 5, min = 1, help = "the best so many results" },
+  parents = { type = "integer", default = 2, min = 1, help = "the best so many results" },
   startup = { type = "integer", default = 10, min = 1, help = "points of Sobol's sequence at first" },
-  sigma = { type = "number", default = 0.2, above = 0, max = 1, help = "first step, in domains" },
+  sigma = { type = "number", default = 0.1, above = 0, max = 1, help = "first step, in domains" },
 }
 
 local LEAST_STEP, GROW = 1e-6, 1.22 -- success; a failure shrinks by the fourth root of it
