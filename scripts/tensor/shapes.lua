@@ -382,8 +382,8 @@ function M.nonzero(x)
   local flat = core.arange(0, x:size() - 1, 1, "int64")[op.not_equal(core.new(x):view { x:size() }, 0)]
   local columns = {}
   for axis = #shape, 1, -1 do
-    columns[axis] = flat % shape[axis]
-    flat = flat // shape[axis]
+    local size = math.max(shape[axis], 1)
+    columns[axis], flat = flat % size, flat // size
   end
   return #shape > 0 and M.stack(columns, 2) or core.zeros({ flat:size(), 0 }, "int64")
 end

@@ -216,6 +216,32 @@ def creation():
     case("arange_int", [], lambda: np.arange(3, 20, 4))
 
 
+EDGES = {
+    "sort": lambda x: np.sort(x, -1), "argsort": lambda x: np.argsort(x, -1), "neg": np.negative,
+    "cumsum": lambda x: x.cumsum(0), "cumprod": lambda x: x.cumprod(-1), "flip": np.flip,
+    "sum": np.sum, "prod": np.prod, "sum_last": lambda x: x.sum(-1), "transpose": np.transpose,
+    "flatten": np.ravel, "round": np.round, "where": lambda x: np.where(x > 0, x, 0),
+    "tile": lambda x: np.tile(x, 2), "repeat_interleave": lambda x: np.repeat(x, 2, -1),
+    "roll": lambda x: np.roll(x, 1, -1), "square": np.square, "nonzero": np.argwhere,
+    "concat": lambda x: np.concatenate([x, x], -1), "stack": lambda x: np.stack([x, x]),
+    "unsqueeze": lambda x: x[..., None], "greater": lambda x: x > 0, "mask": lambda x: x[x > 0]}
+
+
+def edges():
+    """Functions on tensors of no elements, of one, and of one axis."""
+    for label, shape in {"none": (0,), "no_rows": (0, 3), "no_columns": (2, 0), "one": (1,),
+                         "lone": (1, 1, 1)}.items():
+        for kind, x in {"float": floats(*shape), "int": ints(*shape)}.items():
+            for name, function in EDGES.items():
+                made = np.asarray(function(x))
+                if made.dtype.kind == "f" and kind == "int":
+                    made = made.astype(np.float32)
+                EDGE_CASES[f"{name}.{label}.{kind}"] = (x, made)
+
+
+EDGE_CASES = {}
+
+
 def main():
     for make in (arithmetic, reductions, order, shapes, indexing, products, algebra, creation):
         make()
@@ -227,6 +253,11 @@ def main():
                 if array.dtype.kind == "b":
                     array = array.astype(np.float32)
                 arrays[f"{name}.{kind}{i}"] = np.ascontiguousarray(array).reshape(array.shape)
+    edges()
+    for name, (x, made) in EDGE_CASES.items():
+        _, label, kind = name.split(".")
+        arrays[f"edge.{label}.{kind}"] = x
+        arrays["edge_out." + name] = made.astype(np.float32) if made.dtype.kind == "b" else made
     np.savez_compressed(os.path.join(HERE, "tensor.npz"), **arrays)
     print(f"{len(CASES)} cases, {len(arrays)} arrays")
 
