@@ -113,6 +113,14 @@ function data.blobs(given) end
 ---@return data.Set test x (50, 64, 64, 3)
 function data.cats(dir, given) end
 
+--- A text in windows: x holds `length` characters (bytes) as int64 numbers from 0, y the ones that follow
+--- each. What is left at the end is dropped. `set.vocabulary` lists the characters and has `encode` and
+--- `decode`.
+---@param text string
+---@param given? table
+---@return data.Set set x (N, length), y (N, length)
+function data.characters(text, given) end
+
 --- A circle of radius 1 and one inside it.
 ---@param given? table
 ---@return data.Set set x (n, 2), labels 0 (outer) and 1
@@ -222,6 +230,11 @@ function data.set(given) end
 ---@param given? table
 ---@return data.Set set x (n, 2)
 function data.spiral(given) end
+
+--- The text of a file, plain or gzip.
+---@param path string
+---@return string
+function data.text(path) end
 
 --- Write a tensor as an NPY file.
 ---@param path string

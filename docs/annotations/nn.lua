@@ -486,18 +486,18 @@ function nn.GELUTanh(activation, options) end
 ---@return Layer
 function nn.GLU(axis, activation, options) end
 
---- Gated recurrent unit over sequences (N, T, F), options as nn.LSTM's; its state is h alone.
+--- Gated recurrent unit over sequences (N, T, F), used as nn.LSTM; its state is h alone.
 ---
 --- PyTorch's form: n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h = (1 - z) n + z h. Gates r z n.
 --- Cho et al. 2014.
----@param hidden integer units of a direction
----@param given? { layers: integer?, bidirectional: boolean?, dropout: number?, bias: boolean?, last: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? }
+---@param hidden integer|table units of a direction, or a table of options
+---@param given? table
 ---@return Layer
 function nn.GRU(hidden, given) end
 
 --- One step of a GRU: `h = cell(x, h)` with x (N, F), h (N, hidden), 0 when absent.
----@param hidden integer
----@param given? { bias: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? } bias true
+---@param hidden integer|table units, or a table of options
+---@param given? table
 ---@return Layer
 function nn.GRUCell(hidden, given) end
 
@@ -568,20 +568,21 @@ function nn.LBFGS(options) end
 --- Long short-term memory over sequences (N, T, F): outputs (N, T, hidden), or (N, hidden) with `last`.
 ---
 --- `local y, state = lstm(x, { state = { h, c }, lengths = lengths })` in a forward of one's own; in
---- Sequential y goes on. States are (layers * directions, N, hidden), 0 when none are given. With lengths
+--- Sequential y goes on. States are (num_layers * directions, N, hidden), 0 when none are given. With lengths
 --- (N) int64, a row's steps behind its length leave its state as it is and give outputs of 0, and the
 --- reverse direction begins at the row's own last step, as PyTorch's packed sequences do. `last` gives
 --- each row's output at its last step, that of the reverse direction at the first. Gates i f g o.
 --- Hochreiter and Schmidhuber 1997; with forget gate: Gers et al. 2000.
----@param hidden integer units of a direction
----@param given? { layers: integer?, bidirectional: boolean?, dropout: number?, bias: boolean?, last: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? } layers 1, bidirectional false, dropout 0 (between layers), bias true, last false
+---@param hidden integer|table units of a direction, or a table of options
+---@param given? table
 ---@return Layer
 function nn.LSTM(hidden, given) end
 
 --- One step of an LSTM: `h, c = cell(x, { h, c })` with x (N, F), states (N, hidden), 0 when absent.
---- Parameters weight_ih (4 hidden, F), weight_hh, bias_ih, bias_hh, as nn.LSTM's.
----@param hidden integer
----@param given? { bias: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? } bias true
+--- Parameters weight_ih (4 hidden, F), weight_hh, bias_ih, bias_hh, as nn.LSTM's. Over whole sequences
+--- nn.LSTM gives the same numbers and is faster.
+---@param hidden integer|table units, or a table of options
+---@param given? table
 ---@return Layer
 function nn.LSTMCell(hidden, given) end
 
@@ -727,16 +728,17 @@ function nn.RMSNorm(dims, eps, elementwise_affine, activation, options) end
 ---@return Optimizer
 function nn.RMSprop(options) end
 
---- Plain recurrent net over sequences (N, T, F): h = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu;
---- options as nn.LSTM's, its state is h alone. Elman 1990.
----@param hidden integer units of a direction
----@param given? { activation: string?, layers: integer?, bidirectional: boolean?, dropout: number?, bias: boolean?, last: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? } activation "tanh" or "relu"
+--- Plain recurrent net over sequences (N, T, F): h = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu.
+---
+--- Used as nn.LSTM; its state is h alone. Elman 1990.
+---@param hidden integer|table units of a direction, or a table of options
+---@param given? table
 ---@return Layer
 function nn.RNN(hidden, given) end
 
 --- One step of a plain recurrent net: `h = cell(x, h)` with x (N, F), h (N, hidden), 0 when absent.
----@param hidden integer
----@param given? { activation: string?, bias: boolean?, weight_ih_init: any?, weight_hh_init: any?, bias_init: any?, name: string? } activation "tanh" or "relu", bias true
+---@param hidden integer|table units, or a table of options
+---@param given? table
 ---@return Layer
 function nn.RNNCell(hidden, given) end
 
