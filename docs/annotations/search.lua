@@ -5,7 +5,8 @@
 ---@class search.Study
 ---@field name string
 ---@field version integer
----@field objective {direction: "max"|"min", metric: string}
+---@field objective {direction: "max"|"min", metric: string} the first one
+---@field objectives {direction: "max"|"min", metric: string}[] all of them
 ---@field select "last"|"best" which value of a trial ranks it
 ---@field trials table[] in order of number: number, config, repeat, params, seed, state ("finished", "diverged", "failed"), last, best, best_epoch, value, message, epochs (list of rows of metrics)
 ---@field configs table[] in order: number, params, label, seeds, trials, n (finished), last {mean, std}, best {mean, std}, status
@@ -16,6 +17,17 @@ local search_Study = {}
 --- only when there is no other.
 ---@return {config: integer, params: table, label: string, trials: integer[], n: integer, mean: number, std: number}? best nil when no trial finished
 function search_Study:best() end
+
+--- With several objectives: the Pareto front, the configurations no other one is better than in one
+--- objective without being worse in another; the best by the first objective first.
+---@return {config: integer, params: table, label: string, trials: integer[], n: integer, values: number[]}[] front values are means over seeds, in the order of the objectives
+function search_Study:pareto() end
+
+--- How much of the space of objectives the front covers, from a reference point.
+---@param reference? number[] a value for each objective that is worse than all of interest; default the worst of all configurations that finished
+---@return number volume
+---@return number[] reference
+function search_Study:hypervolume(reference) end
 
 --- The results as a list of rows, one per configuration, in their order: config, label, params,
 --- seeds, n (finished), last and best (means) with last_std and best_std, status.
@@ -46,7 +58,8 @@ function search_Study:curves(metric) end
 local search_Trial = {}
 
 --- Record metrics of one epoch (or step); fit does it with `trial = trial`, and stops when this returns
---- "stop": a pruner ended the trial. Loops of one's own should return then.
+--- "stop" (a pruner ended the trial) or "pause" (it goes on later). Loops of one's own should return then,
+--- after trial:save in the second case.
 ---@param epoch integer counts up; a repeated epoch adds to or replaces what was recorded
 ---@param metrics table<string, number> values that are not numbers are left out
 ---@return string? verdict
@@ -55,6 +68,17 @@ function search_Trial:report(epoch, metrics) end
 --- Note that training diverged: for loops of one's own, whose history nobody returns.
 ---@param message string where, e.g. "diverged at step 812 in linear_2"
 function search_Trial:diverged(message) end
+
+--- In a loop of one's own: keep what is needed to go on after this epoch, should the trial be interrupted.
+--- Most calls only remember it; now and then it is sent to be recorded.
+---@param text string any bytes
+function search_Trial:save(text) end
+
+--- In a loop of one's own: what `save` kept of this trial before it was interrupted, and the last epoch
+--- that was reported then.
+---@return string? text nil when the trial begins
+---@return integer? epoch
+function search_Trial:resume() end
 
 local search = {}
 
@@ -122,6 +146,46 @@ function search.ordered(values) end
 function search.pareto_front(points) end
 
 search.pruner = {}
+
+--- Successive halving without waiting for a rung to fill: judged against those that came there before. Li et al. 2020.
+---@param options? {max_epochs?: integer, min_epochs?: integer, reduction?: integer}
+---@return table
+function search.pruner.asha(options) end
+
+--- Successive halving in step: a group pauses at a rung, and the best of it go on. Jamieson and Talwalkar 2016.
+---@param options? {max_epochs?: integer, min_epochs?: integer, reduction?: integer, size?: integer}
+---@return table
+function search.pruner.halving(options) end
+
+--- Brackets of successive halving that begin to judge at different epochs; with sampler "tpe" this is BOHB. Li et al. 2018, Falkner et al. 2018.
+---@param options? {max_epochs?: integer, min_epochs?: integer, reduction?: integer}
+---@return table
+function search.pruner.hyperband(options) end
+
+--- Ends a trial whose last values are worse than those of half of the others at that epoch.
+---@param options? {interval?: integer, noise?: number, smooth?: integer, startup?: integer, warmup?: integer}
+---@return table
+function search.pruner.median(options) end
+
+--- Ends a trial that has stopped getting better.
+---@param options? {min_delta?: number, patience?: integer}
+---@return table
+function search.pruner.patience(options) end
+
+--- Ends a trial whose last values are not among the best share of the others at that epoch.
+---@param options? {interval?: integer, keep?: number, noise?: number, smooth?: integer, startup?: integer, warmup?: integer}
+---@return table
+function search.pruner.percentile(options) end
+
+--- Population-based training: the worst end, and copies of the best go on with other parameters. Jaderberg et al. 2017.
+---@param options? {epochs?: integer, factor?: number, interval?: integer, mutate?: table, share?: number}
+---@return table
+function search.pruner.population(options) end
+
+--- Ends a trial whose objective leaves a range; NaN is outside of any.
+---@param options? {high?: number, low?: number}
+---@return table
+function search.pruner.threshold(options) end
 
 --- The space of a table of parameters: name -> domain, list of values (a choice) or constant.
 ---@param given table<string, any>

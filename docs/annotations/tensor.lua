@@ -48,7 +48,7 @@ function Tensor:rows(first, last) end
 function Tensor:to(dtype) end
 
 --- The same elements in another shape. The memory is shared.
----@param shape integer[]
+---@param shape integer[] one size may be -1: what is left
 ---@return Tensor
 function Tensor:view(shape) end
 

@@ -31,6 +31,7 @@ end
 
 local RETURNS = {
   layer = "Layer", optimizer = "Optimizer", initializer = "Initializer", operation = "Tensor", metric = "number",
+  pruner = "table",
 }
 
 -- The type of an item of a row, as the language server writes types.
