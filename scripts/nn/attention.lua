@@ -31,6 +31,7 @@ local ATTENTION = {
   dropout = { type = "number", min = 0, below = 1, default = 0, help = "of the attention weights, in training" },
   bias = { type = "boolean", default = true, help = "of the projections" },
   causal = { type = "boolean", default = false, help = "position t sees positions up to t only" },
+  rotary = { type = "boolean", default = false, help = "turn queries and keys by angles that grow with the position" },
   name = { type = "string", help = "for messages and saved weights" },
 }
 
@@ -73,6 +74,47 @@ local function projections(self, query, key, value, size)
   end
   return project(self, query, 1, size, size), project(self, key, size + 1, 2 * size, size),
     project(self, value, 2 * size + 1, 3 * size, size)
+end
+
+-- cos and sin of t / 10000^(2 i / size): two tensors (length, 1, size / 2)
+local function angles(length, size, dtype)
+  local cosines, sines = {}, {}
+  for t = 1, length do
+    cosines[t], sines[t] = { {} }, { {} }
+    for i = 1, size // 2 do
+      local angle = (t - 1) / 10000 ^ (2 * (i - 1) / size)
+      cosines[t][1][i], sines[t][1][i] = math.cos(angle), math.sin(angle)
+    end
+  end
+  return tensors.new(cosines, dtype), tensors.new(sines, dtype)
+end
+
+-- Turn the pairs (i, i + size / 2) of each head of x (N, T, heads * size) by angles that grow with t, so that the
+-- product of a query and a key depends on how far apart they are (Su et al. 2021).
+local function rotate(x, heads)
+  local shape = x:shape()
+  local size = shape[3] // heads
+  if size % 2 ~= 0 then
+    options.fail("nn.MultiheadAttention: rotary needs heads of an even size, not %d", size)
+  end
+  local cosines, sines = angles(shape[2], size, x:dtype())
+  local split = op.reshape(x, { shape[1], shape[2], heads, size })
+  local a = op.slice(split, { axis = 4, first = 1, last = size // 2 })
+  local b = op.slice(split, { axis = 4, first = size // 2 + 1, last = size })
+  local turned = op.concat(a * cosines - b * sines, a * sines + b * cosines, { axis = 4 })
+  return op.reshape(turned, shape)
+end
+
+local function rotated(q, k, v, size, heads)
+  local function columns(x, at)
+    return op.slice(x, { axis = 3, first = at * size + 1, last = (at + 1) * size })
+  end
+  if not k then
+    q, k, v = columns(q, 0), columns(q, 1), columns(q, 2)
+  elseif not v then
+    k, v = columns(k, 0), columns(k, 1)
+  end
+  return rotate(q, heads), rotate(k, heads), v
 end
 
 -- (N, T, columns first .. last) as (N, heads, T, size)
@@ -129,6 +171,9 @@ local function attend(self, query, key, value, given)
   o.attn_mask = mask_of(o.attn_mask, query:dtype())
   o.key_padding_mask = mask_of(o.key_padding_mask, query:dtype())
   local q, k, v = projections(self, query, key, value, size)
+  if self.o.rotary then
+    q, k, v = rotated(q, k, v, size, heads)
+  end
   local drops = current.training and self.o.dropout > 0
   local y = op.attention(q, k, v, o.attn_mask, o.key_padding_mask, {
     heads = heads, causal = self.o.causal, dropout = drops and self.o.dropout or 0,
@@ -176,6 +221,7 @@ local TRANSFORMER = {
   norm_first = { type = "boolean", default = false, help = "normalise before each part instead of after it" },
   layer_norm_eps = { type = "number", above = 0, default = 1e-5, help = "eps of the normalisations" },
   causal = { type = "boolean", default = false, help = "position t sees positions up to t only" },
+  rotary = { type = "boolean", default = false, help = "of self-attention: positions as angles" },
   name = { type = "string", help = "for messages and saved weights" },
 }
 
@@ -199,7 +245,8 @@ end
 
 local function attention(self, key, x, memory, o, causal)
   local layer = part(self, key, function()
-    return M.MultiheadAttention { num_heads = self.o.num_heads, dropout = self.o.dropout, causal = causal }
+    return M.MultiheadAttention { num_heads = self.o.num_heads, dropout = self.o.dropout, causal = causal,
+      rotary = key == "self_attn" and self.o.rotary }
   end)
   return layer(x, memory, o)
 end

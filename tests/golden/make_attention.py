@@ -69,6 +69,26 @@ case("weights", attention(), CROSS,
 case("one", attention(), {"x": (1, 1, 12)}, lambda m, x: m(x, x, x)[0])
 
 
+def turn(x):
+    """Rotary positions (Su et al. 2021) of (n, heads, length, size), halves as pairs."""
+    length, size = x.shape[2:]
+    angles = torch.arange(length)[:, None] / 10000 ** (torch.arange(0, size, 2, dtype=torch.float64) / size)
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos()], -1)
+
+
+def rotary(m, x, memory):
+    weights, biases = m.in_proj_weight.chunk(3), m.in_proj_bias.chunk(3)
+    q, k, v = ((s @ w.T + b).reshape(*s.shape[:2], 3, 4).transpose(1, 2)
+               for s, w, b in zip((x, memory, memory), weights, biases))
+    scores = turn(q) @ turn(k).transpose(-1, -2) / 2
+    return m.out_proj((torch.softmax(scores, -1) @ v).transpose(1, 2).reshape(x.shape))
+
+
+case("rotary", attention(), CROSS, rotary)
+case("rotary_self", attention(), SELF, lambda m, x: rotary(m, x, x))
+
+
 def coder(kind, **given):
     return kind(12, 3, 17, 0.0, batch_first=True, **given)
 

@@ -104,6 +104,16 @@ tests["attention to other sequences is PyTorch's"] = function()
   check("widths", attention(), three)
 end
 
+tests["rotary positions turn queries and keys"] = function()
+  check("rotary_self", attention { rotary = true }, itself)
+  check("rotary", attention { rotary = true }, function(layer, inputs)
+    return layer(inputs.x, inputs.memory)
+  end)
+  testing.raises("rotary needs heads of an even size, not 3", function()
+    nn.MultiheadAttention(2, { rotary = true }):build { 1, 3, 6 }
+  end)
+end
+
 tests["the weights of attention are given when they are asked for"] = function()
   local triangle = tensor.zeros { 5, 7 }
   for i = 1, 5 do
