@@ -232,10 +232,7 @@ function M.load(file, name)
     return nil, ("run store '%s' has no study%s; it has %s"):format(file,
       name and (" '%s'"):format(name) or "", #known > 0 and table.concat(known, ", ") or "none")
   end
-  local trials = {}
-  for _, row in ipairs(assert(opened:rows("trial_list", found.id))) do
-    trials[#trials + 1] = M.trial_of(row)
-  end
+  local trials = assert(opened:rows("trial_brief", found.id))
   local script
   for _, row in ipairs(assert(opened:rows("file_list", found.id))) do
     script = row.path == found.script and row.text or script
