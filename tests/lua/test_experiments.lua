@@ -28,6 +28,12 @@ local function run(name, arguments, pictures, packaged)
   return out
 end
 
+tests["lenet.lua learns to read clothes"] = function()
+  local out = run("lenet", "1 3000", { "lenet" })
+  local accuracy = tonumber(out:match("epoch  1: loss %S+, test accuracy (%S+)"))
+  testing.ok(accuracy and accuracy > 45, out)
+end
+
 tests["gradient_flow.lua shows which starts let gradients through"] = function()
   local out = run("gradient_flow", "6 1000", { "gradient_flow" })
   local found = {}

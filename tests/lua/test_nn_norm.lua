@@ -1,4 +1,4 @@
--- Layers that normalise, pool, resize and drop: PyTorch's numbers in training and evaluation, running
+-- Layers that convolve, normalise, pool, resize and drop: PyTorch's numbers in training and evaluation, running
 -- statistics, masks, extreme inputs, mistakes.
 local testing = require "testing"
 local data = require "data"
@@ -55,6 +55,18 @@ local LAYERS = {
   upsample_lines = { nn.Upsample { size = 7, mode = "linear" } },
   zero_pad = { nn.ZeroPad2d { 1, 2, 0, 3 } },
   zero_pad_lines = { nn.ZeroPad1d { 2, 1 } },
+  conv = { nn.Conv2d(5, 3, named {}) },
+  conv_padded = { nn.Conv2d(4, named { kernel_size = { 3, 5 }, padding = { 1, 2 }, bias = false }) },
+  conv_same = { nn.Conv2d(3, named { kernel_size = { 4, 3 }, padding = "same", dilation = { 1, 2 } }) },
+  conv_stride = { nn.Conv2d(5, 3, named { stride = { 2, 3 }, padding = 1 }) },
+  conv_groups = { nn.Conv2d(6, 3, named { groups = 2, padding = 1 }) },
+  conv_depthwise = { nn.Conv2d(5, 3, named { groups = 5, padding = 1 }) },
+  conv_winograd = { nn.Conv2d(14, 3, named { padding = 1 }) },
+  conv_lines = { nn.Conv1d(4, 3, 2, 2, 2, named {}) }, -- stride, padding, dilation
+  conv_lines_same = { nn.Conv1d(4, 4, named { padding = "same" }) },
+  deconv = { nn.ConvTranspose2d(4, 3, 2, 1, 1, named {}) }, -- stride, padding, output_padding
+  deconv_groups = { nn.ConvTranspose2d(6, 2, named { stride = 3, groups = 2, dilation = 2, bias = false }) },
+  deconv_lines = { nn.ConvTranspose1d(2, 4, named { stride = 2, padding = 1 }) },
 }
 
 -- Adds a parameter to the input: what the layer hands back shows in it.
