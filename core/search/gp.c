@@ -385,14 +385,15 @@ static Status propose(const SearchTable *table, const GpModel *model, const doub
     gp.best = fmin(gp.best, gp_mean(&gp, gp.x + (size_t)i * (size_t)gp.width));
   }
   /* Results that are not known yet are taken to be what the model expects ("kriging believer",
-   * Ginsbourger, Le Riche, Carraro, 2010). */
-  for (int i = 0; i < pending_count; i++) {
-    gp_add(&gp, pending + (size_t)i * (size_t)gp.width, 0);
-    gp.count--;
-    gp.y[gp.count] = gp_mean(&gp, gp.x + (size_t)gp.count * (size_t)gp.width);
-    gp.count++;
-    gp_factor(&gp);
+   * Ginsbourger, Le Riche, Carraro, 2010), which leaves its mean as it is. */
+  int known = gp.count;
+  for (int i = 0; i < pending_count; i++) gp_add(&gp, pending + (size_t)i * (size_t)gp.width, 0);
+  gp.count = known;
+  for (int i = known; i < room; i++) {
+    gp.y[i] = gp_mean(&gp, gp.x + (size_t)i * (size_t)gp.width);
   }
+  gp.count = room;
+  if (pending_count > 0) gp_factor(&gp);
   maximise(&gp, candidates, draws, kept, scratch);
   int best = 0;
   for (int i = 1; i < CLIMBS; i++) best = kept[i].score > kept[best].score ? i : best;

@@ -46,9 +46,30 @@ def levy4(x):
     return sin(pi * w[0]) ** 2 + middle + (w[-1] - 1) ** 2 * (1 + sin(2 * pi * w[-1]) ** 2)
 
 
+# Of the next three no constant of ours was chosen on.
+SHIFT = [12, -20, 7, -15, 24]
+SHEKEL_BETA = [1, 2, 2, 4, 4, 6, 3, 7, 5, 5]
+SHEKEL_C = [[4, 4, 4, 4], [1, 1, 1, 1], [8, 8, 8, 8], [6, 6, 6, 6], [3, 7, 3, 7], [2, 9, 2, 9],
+            [5, 3, 5, 3], [8, 1, 8, 1], [6, 2, 6, 2], [7, 3.6, 7, 3.6]]
+
+
+def shifted5(x):
+    return ackley5([v - s for v, s in zip(x, SHIFT)])
+
+
+def styblinski5(x):
+    return sum(v ** 4 - 16 * v * v + 5 * v for v in x) / 2 + 5 * 39.16616570377142
+
+
+def shekel4(x):
+    return 10.536443153483533 - sum(1 / (beta / 10 + sum((v - w) ** 2 for v, w in zip(x, c)))
+                                    for beta, c in zip(SHEKEL_BETA, SHEKEL_C))
+
+
 FUNCTIONS = [
     (branin, [(-5, 10), (0, 15)]), (hartmann6, [(0, 1)] * 6), (ackley5, [(-32.768, 32.768)] * 5),
     (rosenbrock4, [(-5, 10)] * 4), (levy4, [(-10, 10)] * 4),
+    (shifted5, [(-32.768, 32.768)] * 5), (styblinski5, [(-5, 5)] * 5), (shekel4, [(0, 10)] * 4),
 ]
 SAMPLERS = [
     ("random", lambda seed: optuna.samplers.RandomSampler(seed=seed)),

@@ -61,13 +61,57 @@ local function levy4(x)
   return sum
 end
 
+-- Of the next three no constant of ours was chosen on.
+local SHIFT = { 12, -20, 7, -15, 24 }
+local SHEKEL_BETA = { 1, 2, 2, 4, 4, 6, 3, 7, 5, 5 }
+local SHEKEL_C = { { 4, 4, 4, 4 }, { 1, 1, 1, 1 }, { 8, 8, 8, 8 }, { 6, 6, 6, 6 }, { 3, 7, 3, 7 },
+  { 2, 9, 2, 9 }, { 5, 3, 5, 3 }, { 8, 1, 8, 1 }, { 6, 2, 6, 2 }, { 7, 3.6, 7, 3.6 } }
+
+local function shifted5(x)
+  local moved = {}
+  for i, value in ipairs(x) do
+    moved[i] = value - SHIFT[i]
+  end
+  return ackley5(moved)
+end
+
+local function styblinski5(x)
+  local sum = 0
+  for _, value in ipairs(x) do
+    sum = sum + value ^ 4 - 16 * value * value + 5 * value
+  end
+  return sum / 2 + 5 * 39.16616570377142
+end
+
+local function shekel4(x)
+  local sum = 0
+  for i, beta in ipairs(SHEKEL_BETA) do
+    local squares = 0
+    for j, value in ipairs(x) do
+      squares = squares + (value - SHEKEL_C[i][j]) ^ 2
+    end
+    sum = sum + 1 / (beta / 10 + squares)
+  end
+  return 10.536443153483533 - sum
+end
+
+local function cube(low, high, width)
+  local ranges = {}
+  for i = 1, width do
+    ranges[i] = { low, high }
+  end
+  return ranges
+end
+
 local FUNCTIONS = {
   { "branin", branin, { { -5, 10 }, { 0, 15 } } },
-  { "hartmann6", hartmann6, { { 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 } } },
-  { "ackley5", ackley5, { { -32.768, 32.768 }, { -32.768, 32.768 }, { -32.768, 32.768 },
-    { -32.768, 32.768 }, { -32.768, 32.768 } } },
-  { "rosenbrock4", rosenbrock4, { { -5, 10 }, { -5, 10 }, { -5, 10 }, { -5, 10 } } },
-  { "levy4", levy4, { { -10, 10 }, { -10, 10 }, { -10, 10 }, { -10, 10 } } },
+  { "hartmann6", hartmann6, cube(0, 1, 6) },
+  { "ackley5", ackley5, cube(-32.768, 32.768, 5) },
+  { "rosenbrock4", rosenbrock4, cube(-5, 10, 4) },
+  { "levy4", levy4, cube(-10, 10, 4) },
+  { "shifted5", shifted5, cube(-32.768, 32.768, 5) },
+  { "styblinski5", styblinski5, cube(-5, 5, 5) },
+  { "shekel4", shekel4, cube(0, 10, 4) },
 }
 
 local GOAL = { direction = "min" }
