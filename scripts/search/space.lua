@@ -173,6 +173,15 @@ function Space:describe()
   return described
 end
 
+--- One line a parameter: its path and its domain.
+function Space:__tostring()
+  local lines = {}
+  for i, path in ipairs(self:paths()) do
+    lines[i] = ("%-24s %s"):format(path, self:find(path))
+  end
+  return table.concat(lines, "\n")
+end
+
 --- The space with one parameter replaced; the name may lead through branches: "optimizer.sgd.momentum".
 --- Returns nil and the known names when there is no such parameter.
 ---@param path string

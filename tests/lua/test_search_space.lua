@@ -244,5 +244,7 @@ return testing.run {
     testing.equal(json.encode(described), '{"lr":{"high":1.0,"kind":"float","log":true,"low":0.001},'
       .. '"o":{"branches":{"sgd":{"m":{"kind":"fixed","values":[0.9]}}},"kind":"choice","values":["sgd"]}}')
     testing.equal(tostring(search.int(1, 9, { log = true })), "int 1 to 9, log")
+    testing.matches(tostring(search.space { k = search.int(1, 9), o = { "x", "y" } }),
+      "^k +int 1 to 9\no +choice x | y$")
   end,
 }
