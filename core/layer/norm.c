@@ -205,7 +205,7 @@ static Ref moved(LayerEmit *emit, Ref running, Ref value, double factor, Ref sha
 
 static Status update_averages(LayerCall *call, const BatchParams *at, Ref value, Err *err) {
   const Shape *in = &graph_node(call->graph, call->in)->shape;
-  double count = (double)(shape_count(in) / in->dims[1]);
+  double count = (double)shape_count(in) / (double)in->dims[1];
   LayerEmit emit = layer_emitter(call, err);
   Ref mean, variance, rest, share;
   TRY(graph_result(call->graph, &mean, value, 1, err));

@@ -76,8 +76,8 @@ INLINE Sums set_sums(const Set *set, Terms terms, const real *x, real shift, con
                      const real *w) {
   Sums sums = {0};
   for (int64_t run = 0; run < set->runs; run++)
-    sums_span(&sums, terms, x + run * set->stride, shift, g ? g + run * set->stride : NULL, w,
-              set->length);
+    sums_span(&sums, terms, x + run * set->stride, shift,
+              terms == TERMS_HD ? g + run * set->stride : NULL, w, set->length);
   sums_flush(&sums);
   return sums;
 }
