@@ -6,6 +6,8 @@ local json = require "search.json"
 
 local M = {}
 
+local MOST_WORKERS = 512
+
 --- The file for a store.
 ---@param store string
 ---@return string
@@ -60,6 +62,49 @@ function M.take(listener)
   end
   file:close()
   return acts
+end
+
+local ACTS = {}
+
+function ACTS.pause(loop)
+  loop.held = true
+end
+
+function ACTS.resume(loop)
+  loop.held = false
+end
+
+function ACTS.stop()
+end
+
+function ACTS.workers(loop, count)
+  loop.plan.workers = math.min(count, MOST_WORKERS)
+  loop.most = math.max(loop.most, loop.plan.workers)
+end
+
+function ACTS.trials(loop, count)
+  if loop.order.extend then -- a sweep in stages has its size from its pruner
+    loop.order:extend(count)
+    loop.progress.setup.total = loop.order.total
+    loop.record:set_trials(loop.order.total)
+  end
+end
+
+local COUNTED = { workers = true, trials = true }
+
+--- Change a coordinator's loop as asked, and write it down.
+---@param loop table
+---@param asked table
+---@return boolean done false when it is no act, or lacks its number
+function M.act(loop, asked)
+  local act, count = ACTS[asked.act], math.tointeger(asked.count)
+  if not act or COUNTED[asked.act] and not (count and count > 0) then
+    return false
+  end
+  loop.record:event(nil, "control", json.encode(asked))
+  loop.progress:note("asked from outside: " .. asked.act .. (count and " " .. count or ""))
+  act(loop, count)
+  return true
 end
 
 --- End.

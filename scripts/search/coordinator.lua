@@ -2,7 +2,7 @@
 --- send, replaces workers that end, and stops in good order when asked to.
 local budgets = require "search.budget"
 local control = require "search.control"
-local json = require "search.json"
+local deaths = require "search.death"
 local orders = require "search.order"
 local proc = require "core.proc"
 
@@ -11,9 +11,7 @@ local M = {}
 local GRACE = 8          -- seconds that trials may still take after Ctrl-C
 local SAME_SIGNAL = 0.2  -- seconds within which a second signal is the first: timeout(1) sends two
 local LISTEN = 0.25      -- seconds from one look for acts from outside to the next
-local MOST_WORKERS = 512
 local KILL_AFTER = 1     -- seconds from SIGABRT (which reports the script line) to SIGKILL
-local LAST_WORDS = 2000  -- bytes of output kept for the message of a crashed trial
 local MAX_KILLS = 2      -- a trial whose worker is killed (SIGKILL) is tried again so often
 local SAME_FAILURES = 4  -- so many first trials failing alike end the sweep
 
@@ -231,42 +229,6 @@ local function hire(self, slot)
   assign(self, slot)
 end
 
--- The last lines a worker printed, for the message of a trial that did not end by itself.
-local function last_words(worker)
-  local text = table.concat(worker.output):sub(-LAST_WORDS):gsub("%s+$", "")
-  return text ~= "" and "; last output: " .. text:match("[^\n]*\n?[^\n]*\n?[^\n]*$") or ""
-end
-
--- Why a trial ended with its process.
-local function death_of(worker, death)
-  local result = {
-    state = "failed", epochs = worker.epochs, line = worker.crash, rss_kb = death.rss_kb,
-    signal = death.signal,
-  }
-  if worker.late then
-    result.reason, result.message = "time-out", worker.overdue
-  elseif worker.exit then
-    result.reason, result.line = "exit", worker.exit.line
-    result.message = ("run called os.exit(%s)"):format(worker.exit.code)
-  elseif death.signal then
-    result.reason = "signal"
-    result.message = ("the worker was killed by %s"):format(death.signal)
-    if death.signal == "SIGKILL" then
-      result.message = result.message .. " (out of memory, or by someone)"
-    end
-  else
-    result.reason = "exit"
-    result.message = ("the worker ended with status %d"):format(death.code)
-  end
-  if result.line and result.line ~= "" then
-    result.message = result.line .. ": " .. result.message
-  else
-    result.line = nil
-  end
-  result.message = result.message .. last_words(worker)
-  return result
-end
-
 --- Keep of a row of metrics what samplers and pruners learn from: the objective's curve, and the last row.
 ---@param trial table
 ---@param row table
@@ -340,7 +302,7 @@ end
 function on.exit(self, slot, death)
   local worker = self.slots[slot]
   if worker.trial and not (death.signal == "SIGKILL" and try_again(self, slot)) then
-    finish(self, slot, death_of(worker, death))
+    finish(self, slot, deaths.of(worker, death))
   end
   self.slots[slot] = nil
   if not self.stopping and not self.hopeless and not self.order:exhausted() then
@@ -380,22 +342,7 @@ function on.signal(self, _, name)
       self.running == 1 and "" or "s", GRACE))
 end
 
--- ---- acts from outside (search/control.lua) ----
-
-local acts = {}
-
-function acts.pause(self)
-  self.held = true
-end
-
-function acts.resume(self)
-  self.held = false
-  wake(self)
-end
-
-function acts.stop(self)
-  on.signal(self, nil, "SIGINT")
-end
+-- ---- acts from outside ----
 
 -- Places without a worker get one, as long as there is something to do.
 local function fill(self)
@@ -406,31 +353,16 @@ local function fill(self)
   end
 end
 
-function acts.workers(self, count)
-  self.plan.workers = math.min(count, MOST_WORKERS)
-  self.most = math.max(self.most, self.plan.workers)
-  wake(self)
-  fill(self)
-end
-
-function acts.trials(self, count)
-  if self.order.extend then
-    self.order:extend(count)
-    self.progress.setup.total = self.order.total
-    self.record:set_trials(self.order.total)
-    wake(self)
-    fill(self)
-  end
-end
-
+-- Do what has been asked, and let who waits or is missing begin.
 local function obey(self)
   self.listened = proc.now()
   for _, asked in ipairs(self.listener and control.take(self.listener) or {}) do
-    local act, count = acts[asked.act], math.tointeger(asked.count)
-    if act and (count and count > 0 or asked.act ~= "workers" and asked.act ~= "trials") then
-      self.record:event(nil, "control", json.encode(asked))
-      self.progress:note("asked from outside: " .. asked.act .. (count and " " .. count or ""))
-      act(self, count)
+    if control.act(self, asked) then
+      if asked.act == "stop" then
+        on.signal(self, nil, "SIGINT")
+      end
+      wake(self)
+      fill(self)
       self.record:commit(true)
     end
   end
