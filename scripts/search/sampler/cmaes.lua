@@ -1,10 +1,11 @@
 --- CMA-ES (core/search/cmaes.h) for the numbers of a space; its categories are drawn by shares that
 --- move towards the better half of each generation, and never vanish. It starts in the middle, with a
---- step of `sigma` of each domain, and with fewer points a generation than is usual for long runs. When it has settled, it starts again at a random place with twice the
---- population (Auger, Hansen: "A restart CMA evolution strategy with increasing population size", 2005).
+--- step of `sigma` of each domain, and with fewer points a generation than is usual for long runs. When
+--- it has settled, it starts again at a random place with twice the population (Auger, Hansen: "A
+--- restart CMA evolution strategy with increasing population size", 2005).
 ---
---- Results are learned from in generations of `population`, as they come: with a lag a proposal may
---- be from the distribution before the present one.
+--- Results are learned from in generations of `population`, as they come: with a lag a proposal may be
+--- from the distribution before the present one.
 local codecs = require "search.codec"
 local random = require "core.random"
 local search = require "core.search"
