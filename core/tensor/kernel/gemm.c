@@ -12,10 +12,11 @@
 
 /* Measured on Zen 3, with caches of 32 KB, 512 KB and 32 MB. */
 enum {
-  DEPTH_MAX = sizeof(real) == 4 ? 352 : 256, /* panel and tile of A: 30 KB of the first level */
-  A_ELEMENTS = 256 * 1024 / sizeof(real),    /* block of A: of the second level */
-  GROUP = 16,                                /* vectors of B copied together: likewise */
-  FINISH_ELEMENTS = 64 * 1024 / sizeof(real) /* pieces of C that the epilogue gets, about */
+  DEPTH_MAX = sizeof(real) == 4 ? 352 : 256,  /* panel and tile of A: 30 KB of the first level */
+  A_ELEMENTS = 256 * 1024 / sizeof(real),     /* block of A: of the second level */
+  GROUP = 16,                                 /* vectors of B copied together: likewise */
+  FINISH_ELEMENTS = 64 * 1024 / sizeof(real), /* pieces of C that the epilogue gets, about */
+  AGAIN_ELEMENTS = 128 * 1024 / sizeof(real)  /* B that may be copied for every block of rows */
 };
 
 /* How a block of A is read. */
@@ -178,6 +179,14 @@ static bool choose_groups(const Gemm *g) {
          g->m >= FEW_ROWS;
 }
 
+/* Rows of A in a block. Where an epilogue follows and B is small, so few that their C is still in
+ * the second-level cache then, and the pieces are more than a vector wide. */
+static int64_t block_rows(const Gemm *g, int64_t depth) {
+  int64_t rows = A_ELEMENTS / depth, wide = AGAIN_ELEMENTS / g->n;
+  if (!g->epilogue || depth * g->n > AGAIN_ELEMENTS || wide > rows) return rows;
+  return wide > FEW_ROWS ? wide : FEW_ROWS;
+}
+
 /* Call run_block for every block. */
 static void run_blocks(const GemmPiece *piece, Block block) {
   const Gemm *g = &piece->gemm;
@@ -185,7 +194,7 @@ static void run_blocks(const GemmPiece *piece, Block block) {
   block.piece = piece;
   for (int64_t d = 0; d < depths; d++) {
     block.p = g->k * d / depths, block.depth = g->k * (d + 1) / depths - block.p;
-    int64_t rows_max = A_ELEMENTS / block.depth;
+    int64_t rows_max = block_rows(g, block.depth);
     int64_t blocks = (g->m + rows_max - 1) / rows_max;
     for (int64_t i = 0; i < blocks; i++) {
       block.row = g->m * i / blocks, block.rows = g->m * (i + 1) / blocks - block.row;
