@@ -375,7 +375,8 @@ for key, row in pairs(TRANSFORMER) do
   ENCODER[key] = row
 end
 
---- TransformerEncoderLayers one after the other, each with weights of its own.
+--- TransformerEncoderLayers one after the other, each with weights of its own. Takes their options as well, and is
+--- called as they are.
 ---@param num_layers integer|table how many, or a table of options
 ---@param num_heads? integer
 ---@param given? table

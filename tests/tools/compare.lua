@@ -28,6 +28,7 @@ local WORK = {
   { "lstm", 1, { "torch", "torch --variant foreach" } },
   { "lstm", 2, { "torch" } },
   { "gru", 1, { "torch", "torch --variant foreach" } },
+  { "transformer", 1, { "torch", "torch --variant foreach" } },
   { "sweep", 2, { "sklearn", "optuna" } },
 }
 
