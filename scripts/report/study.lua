@@ -5,8 +5,10 @@
 -- trials, label, n, last {mean, std}, best {mean, std}}; trials have seed, state, last, best, epochs.
 -- Nothing here depends on the clock or on the order in which trials ended.
 local curves = require "report.curves"
+local confirm = require "search.confirm"
 local fronts = require "search.front"
 local plot = require "report.plot"
+local special = require "report.special"
 local stats = require "report.stats"
 local tables = require "report.table"
 local text = require "report.text"
@@ -280,20 +282,28 @@ function M.compare(view)
   return #results > 0 and results or nil
 end
 
---- The comparison with the runner-up in a sentence, or nil.
+--- The comparison with the runner-up in words, or nil: on fresh seeds, where there were such, else on
+--- those of the search, with an interval that holds for all comparisons together (Bonferroni).
 ---@param view table
 ---@return string?
 function M.verdict(view)
+  local fresh = confirm.sentence(view.study)
+  if fresh then
+    return fresh
+  end
   local results = M.compare(view)
   local test = results and results[1]
   if not test or test.row ~= view.rows[2] then
     return nil
   end
-  local decimals = text.decimals({ test.mean }, { (test.high - test.low) / 4 })
+  local reach = (test.high - test.low) / 2 / special.t_quantile(0.975, test.df)
+    * special.t_quantile(1 - 0.025 / #results, test.df)
+  local low, high = test.mean - reach, test.mean + reach
+  local decimals = text.decimals({ test.mean }, { (high - low) / 4 })
   return ("#1 against #2 over %d shared seeds: difference of %s %s %s (95 %% interval %s to %s "
-    .. "for this pair alone), p = %.2g after Holm's correction for %d comparison%s: %s"):format(
-    test.n, view.select, view.metric, text.number(test.mean, decimals), text.number(test.low, decimals),
-    text.number(test.high, decimals), test.adjusted, #results, #results == 1 and "" or "s",
+    .. "for all comparisons together), p = %.2g after Holm's correction for %d comparison%s: %s"):format(
+    test.n, view.select, view.metric, text.number(test.mean, decimals), text.number(low, decimals),
+    text.number(high, decimals), test.adjusted, #results, #results == 1 and "" or "s",
     test.adjusted < 0.05 and "a real difference at the 5 % level."
       or "these seeds do not tell them apart.")
 end

@@ -28,7 +28,7 @@ local SETTABLE = {
   seed = "integer", seeds = "integer", store = "string", threads = "integer", timeout = "number",
   trials = "integer", workers = "integer", sampler = "string", select = "string", pruner = "string",
   lag = "integer", stall = "number", memory = "string", retries = "integer", preflight = "boolean",
-  budget = "string",
+  budget = "string", confirm = "integer", race = "boolean",
 }
 
 local function find(word)

@@ -438,7 +438,7 @@ end
 function M.run(crew, plan, trials, record, progress)
   local self = setmetatable({
     crew = crew, plan = plan, trials = trials, record = record, progress = progress,
-    order = (plan.pruner and plan.pruner.order or orders.new)(plan, trials),
+    order = (plan.order or plan.pruner and plan.pruner.order or orders.new)(plan, trials),
     running = 0, slots = {}, ended = 0, seconds = 0,
     most = plan.workers, listener = control.listen(plan.store), listened = proc.now(),
     deadline_at = proc.now() + (plan.budget and plan.budget.amount or 0) - (plan.used or 0),

@@ -8,7 +8,7 @@ local function check_study(opened, study, problems)
   local seen = {}
   for _, trial in ipairs(assert(opened:rows("trial_list", study.id))) do
     local name = ("%s@%d trial %d"):format(study.name, study.version, trial.number)
-    if trial.number ~= (trial.config - 1) * study.seeds + trial["repeat"] then
+    if trial.number > 0 and trial.number ~= (trial.config - 1) * study.seeds + trial["repeat"] then
       problems[#problems + 1] = ("%s: configuration %d, repeat %d do not belong to that number"):format(name,
         trial.config, trial["repeat"])
     end

@@ -111,10 +111,9 @@ local function tell_up_to(self, config)
 end
 
 -- A sampler hears of all configurations before the one it is asked for, those that were recorded, too.
+-- Returns how often the same parameters came before: then these are more seeds of theirs.
 local function note(self, config, params)
-  if self.plan.sampler.known then
-    self.plan.sampler.known(config, params)
-  end
+  return self.plan.sampler.known and self.plan.sampler.known(config, params) or 0
 end
 
 -- Parameters of a configuration: recorded, or proposed now; WAIT, or nil when there are no more.
@@ -131,7 +130,7 @@ local function params_of(self, config)
   local recorded = self.plan.recorded[config]
   local params = recorded and recorded.params or self.plan.sampler.ask(config)
   if params then
-    note(self, config, params)
+    self.earlier = note(self, config, params)
     self.config, self.params = config, params
     self.rule = self.plan.pruner and self.plan.pruner.rule(config, params)
   end
@@ -160,7 +159,7 @@ function Order:next()
       trial = trial or {}
       local part = (number - 1) % seeds + 1
       trial.number, trial.config, trial["repeat"] = number, config, part
-      trial.params, trial.seed, trial.rule = params, self.plan.seed_of(part), self.rule
+      trial.params, trial.seed, trial.rule = params, self.plan.seed_of(part + self.earlier * seeds), self.rule
       self.trials[number] = trial
       self.position = number + 1
       return trial

@@ -96,7 +96,8 @@ local function finished_line(self, trial, result)
   if result.state ~= "finished" then
     outcome = ("%s: %s"):format(result.state, (result.message or result.reason or ""):match("[^\n]*"))
   end
-  return ("trial %" .. width .. "d/%d  %s  repeat %d  %s  %s"):format(trial.number, setup.total,
+  local place = trial.number < 0 and "fresh seed" or ("trial %" .. width .. "d/%d"):format(trial.number, setup.total)
+  return ("%s  %s  repeat %d  %s  %s"):format(place,
     setup.label(trial.params), trial["repeat"], outcome, M.duration(result.seconds))
 end
 
@@ -165,7 +166,7 @@ local function worker_line(self, slot)
   if not state then
     return ("  %d  idle"):format(slot)
   end
-  local parts = { ("  %d  trial %d"):format(slot, state.trial.number),
+  local parts = { ("  %d  trial %d"):format(slot, math.max(state.trial.number, 0)),
     self.setup.label(state.trial.params) }
   if state.epoch then
     parts[#parts + 1] = "epoch " .. state.epoch

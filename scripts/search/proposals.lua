@@ -99,13 +99,17 @@ local function ask(self, k)
   return fall_back(self, k)
 end
 
+-- How often the same configuration was proposed before.
 local function known(self, k, params)
-  if self.discrete then
-    self.seen[json.encode(params)] = true
+  if k > self.noted then
+    local key = json.encode(params)
+    self.noted, self.copies = k, self.seen[key] or 0
+    self.seen[key] = self.copies + 1
   end
   if self.sampler.tell and k > self.told then
     self.pending[k] = params
   end
+  return self.copies
 end
 
 -- A loss for a value; that of a trial which failed or diverged is infinite.
@@ -142,13 +146,14 @@ end
 --- Proposals for a sweep.
 ---@param given {space: table, seed: integer, sampler: any, goal: table, goals: table[]?,
 --- constraint: function?} goals: all objectives, `goal` the first of them
----@return table proposals { name, count, share, ask(k), known(k, params), tell(k, result) }: tell is nil
+---@return table proposals { name, count, share, ask(k), known(k, params) -> how often the same params were
+--- known before, tell(k, result) }: tell is nil
 --- when the sampler does not learn; share is that of the space the constraint allows, as estimated
 --- (nil without one, and for a grid)
 function M.new(given)
   local self = {
     space = given.space, seed = given.seed, allowed = constraint_of(given.constraint), told = 0,
-    goals = given.goals or { given.goal }, pending = {}, seen = {}, discrete = given.space:is_discrete(),
+    goals = given.goals or { given.goal }, pending = {}, seen = {}, noted = 0, discrete = given.space:is_discrete(),
   }
   self.sampler = samplers.make(given.sampler, { space = given.space, seed = given.seed,
     allowed = self.allowed })

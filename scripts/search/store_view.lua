@@ -1,5 +1,6 @@
 --- What a run store says, for the commands list, show, best and export: each returns text to print,
 --- or nil and a message.
+local confirm = require "search.confirm"
 local json = require "search.json"
 local options = require "options"
 local proc = require "core.proc"
@@ -154,6 +155,8 @@ function M.best(file, name)
   for _, key in ipairs(options.keys(best.params)) do
     lines[#lines + 1] = ("  %s = %s"):format(key, json.encode(best.params[key]))
   end
+  local fresh = confirm.sentence(study)
+  lines[#lines + 1] = fresh and text.wrap(fresh, 100)
   return table.concat(lines, "\n") .. "\n"
 end
 

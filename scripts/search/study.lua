@@ -1,5 +1,6 @@
 --- A study: the trials of a sweep and what they say. Everything is in the order of trial numbers, and
 --- nothing depends on how many workers ran them or when.
+local confirm = require "search.confirm"
 local fronts = require "search.front"
 local json = require "search.json"
 local objectives = require "search.objective"
@@ -18,6 +19,8 @@ local M = {}
 --- "diverged", "failed"), last, best, best_epoch, value, message, epochs (list of rows of metrics)
 ---@field configs table[] in order: number, params, label, seeds, trials, n (finished), last {mean,
 --- std}, best {mean, std}, status
+---@field confirmed {winner: table, runner_up: table?, test: table?}? what the winner and the runner-up did on
+--- fresh seeds, each with config, label, n, values, mean, std; and the paired t-test of their difference
 ---@field exit_status integer 0, or 3 when trials failed
 local Study = { __name = "search.Study" }
 Study.__index = Study
@@ -83,14 +86,18 @@ local function make_configs(study, names)
       end
     end,
   }
+  local by_params = {}
   for _, trial in ipairs(study.trials) do
     local config = by_number[trial.config]
     if not config then
-      config = setmetatable({
-        number = trial.config, seeds = {}, trials = {},
-      }, lazy)
+      local key = rawget(trial, "params_text") or json.encode(trial.params)
+      config = by_params[key] -- proposed before: more seeds of that one
+      if not config then
+        config = setmetatable({ number = trial.config, seeds = {}, trials = {} }, lazy)
+        by_params[key] = config
+        configs[#configs + 1] = config
+      end
       by_number[trial.config] = config
-      configs[#configs + 1] = config
     end
     config.trials[#config.trials + 1] = trial
     config.seeds[#config.seeds + 1] = trial.seed
@@ -232,7 +239,11 @@ function M.load(file, name)
     return nil, ("run store '%s' has no study%s; it has %s"):format(file,
       name and (" '%s'"):format(name) or "", #known > 0 and table.concat(known, ", ") or "none")
   end
-  local trials = assert(opened:rows("trial_brief", found.id))
+  local trials, confirming = {}, {}
+  for _, row in ipairs(assert(opened:rows("trial_brief", found.id))) do
+    local list = row.number > 0 and trials or confirming
+    list[#list + 1] = row
+  end
   local script
   for _, row in ipairs(assert(opened:rows("file_list", found.id))) do
     script = row.path == found.script and row.text or script
@@ -254,6 +265,7 @@ function M.load(file, name)
       isa = session.isa, store = file,
     },
   }
+  study.confirmed = #confirming > 0 and confirm.summary(study, confirming) or nil
   return study
 end
 
@@ -287,15 +299,31 @@ local function ranked(study)
   return study.ranking
 end
 
---- The configuration with the best mean over its seeds. One with a diverged or failed trial is taken
---- only when there is no other.
----@return {config: integer, params: table, label: string, trials: integer[], n: integer, mean: number,
---- std: number}? best nil when no trial finished
-function Study:best()
-  local before, config = order_of(self), self.configs[1]
-  for _, other in ipairs(self.configs) do
-    config = before(other, config) and other or config
+--- The first few configurations, best first.
+---@private
+---@param count integer
+---@return table[] configs
+function Study:ranked(count)
+  local before, list = order_of(self), {}
+  for _, config in ipairs(self.configs) do -- there may be very many: they are not sorted for a few
+    if #list < count or before(config, list[#list]) then
+      local place = #list + 1
+      while place > 1 and before(config, list[place - 1]) do
+        place = place - 1
+      end
+      table.insert(list, place, config)
+      list[count + 1] = nil
+    end
   end
+  return list
+end
+
+--- The configuration with the best mean over its seeds. One with a diverged or failed trial is taken
+--- only when there is no other. `fresh` is what it did on seeds that it was not chosen by (see `confirm`).
+---@return {config: integer, params: table, label: string, trials: integer[], n: integer, mean: number,
+--- std: number, fresh: {n: integer, mean: number, std: number, values: number[]}?}? best nil when no trial finished
+function Study:best()
+  local config = self:ranked(1)[1]
   if not config or config.n == 0 then
     return nil
   end
@@ -306,6 +334,7 @@ function Study:best()
   return {
     config = config.number, params = config.params, label = config.label, trials = numbers,
     n = config.n, mean = config[self.select].mean, std = config[self.select].std,
+    fresh = self.confirmed and self.confirmed.winner or nil,
   }
 end
 
@@ -377,7 +406,9 @@ function Study:text()
   columns[#columns + 1] = { key = "last", title = "last " .. metric, spread = "last_std" }
   columns[#columns + 1] = { key = "best", title = "best " .. metric, spread = "best_std" }
   columns[#columns + 1] = { key = "status", title = "status" }
+  local fresh = confirm.sentence(self)
   return require("report.table").new(rows, columns):text() .. note
+    .. (fresh and "\n" .. text.wrap(fresh, 100) .. "\n" or "")
 end
 
 Study.__tostring = Study.text

@@ -1,6 +1,7 @@
 --- search.sweep: checks what was asked, forks the workers' template, opens the store, runs the trials.
 local args = require "search.args"
 local budgets = require "search.budget"
+local confirm = require "search.confirm"
 local coordinator = require "search.coordinator"
 local json = require "search.json"
 local objectives = require "search.objective"
@@ -78,6 +79,9 @@ local SPEC = {
   trials = positive("in all, repeats included; default: the whole grid"),
   seeds = positive("repeats of each configuration", { default = 1, max = 10000 }),
   seed = { type = "integer", default = 1, help = "what all random numbers follow from" },
+  confirm = { type = "integer", min = 0, max = confirm.MOST, help = "fresh seeds that winner and runner-up are run on "
+    .. "at the end, to say what the winner is worth; default 3 to 5, none in sweeps of less than 24 trials, "
+    .. "of several objectives, or with a budget" },
   constraint = { type = "function", help = "function(params): false for what must not be run" },
   select = { type = "string", choices = { "best", "last" },
     help = "which epoch of a trial ranks it; default \"best\", and \"last\" with several objectives" },
@@ -243,6 +247,10 @@ local function make_plan(asked, words)
     seed_of = function(part)
       return random.below(asked.seed, "trial", part, 1 << 31)
     end,
+    fresh_seed_of = function(part)
+      return random.below(asked.seed, "confirm", part, 1 << 31)
+    end,
+    trial_of = studies.trial_of, confirm = asked.confirm,
   }
 end
 
@@ -272,7 +280,7 @@ end
 local function known_trials(rows, plan)
   local trials = {}
   for _, row in ipairs(rows) do
-    if row.number <= plan.most then
+    if row.number > 0 and row.number <= plan.most then
       local trial = {}
       if row.state ~= "running" and not (plan.retry and row.state == "failed") then
         trial = studies.trial_of(row)
@@ -358,7 +366,7 @@ local function honour(plan, journal)
   end
 end
 
--- Pre-flight and the trials themselves.
+-- Pre-flight, the trials, and the winner once more. Returns the study, too, when it came to trials.
 local function fly(crew, plan, trials, journal, view, done)
   if plan.preflight and done < plan.total then
     local results, interrupted = preflight.probe(crew, plan)
@@ -373,7 +381,12 @@ local function fly(crew, plan, trials, journal, view, done)
       return { hopeless = hopeless, dry = true, total = plan.total, failed = failed }
     end
   end
-  return coordinator.run(crew, plan, trials, journal, view)
+  local outcome = coordinator.run(crew, plan, trials, journal, view)
+  local study = make_study(plan, journal, trials, outcome.total)
+  if not outcome.stopped and not outcome.hopeless then
+    outcome.stopped = confirm.run(crew, plan, journal, view, study, outcome.total)
+  end
+  return outcome, study
 end
 
 -- Everything after the fork, in the coordinator. Returns the study or raises.
@@ -390,7 +403,7 @@ local function coordinate(crew, plan, journal)
   }
   announce(plan, view, journal, done)
   local begun = proc.now()
-  local fine, outcome = pcall(fly, crew, plan, trials, journal, view, done)
+  local fine, outcome, study = pcall(fly, crew, plan, trials, journal, view, done)
   crew:close()
   view:close()
   if not fine then
@@ -403,7 +416,9 @@ local function coordinate(crew, plan, journal)
   view:note(("%d trial%s in %s%s"):format(finished - done, finished - done == 1 and "" or "s",
     progress.duration(proc.now() - begun), failed > 0 and (", %d of %d failed"):format(failed,
       outcome.total) or ""))
-  return make_study(plan, journal, trials, outcome.total), outcome
+  study = study or make_study(plan, journal, trials, outcome.total)
+  study.store_handle = journal.store -- nil: it has been closed
+  return study, outcome
 end
 
 --- Train many models side by side, record all of it, and return what came out.

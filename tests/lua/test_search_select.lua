@@ -2,6 +2,7 @@
 local testing = require "testing"
 
 local search = require "search"
+local store = require "core.store"
 local view = require "search.store_view"
 
 local folder = testing.folder()
@@ -104,6 +105,92 @@ tests["a report of several objectives draws the front"] = function()
   testing.contains(table.concat(result.files, " "), "select-front.svg")
   testing.contains(testing.read(dir .. "/select.html"), "on the Pareto front")
   testing.contains(testing.read(dir .. "/select-table.csv"), "front")
+end
+
+-- The rows of a store with numbers below 0, as text.
+local function fresh_rows(file)
+  local opened, lines = assert(store.open(file, "read")), {}
+  for _, row in ipairs(opened:rows("trial_list", 1)) do
+    if row.number < 0 then
+      lines[#lines + 1] = ("%d %d %s %s %a"):format(row.number, row.config, row.params, row.state, row.last or 0)
+    end
+  end
+  opened:close()
+  return table.concat(lines, "\n")
+end
+
+tests["winner and runner-up are run on fresh seeds, which are no part of the table"] = function()
+  local files, tables = {}, {}
+  for i, workers in ipairs { 1, 4 } do
+    files[i] = fresh ".db"
+    local study = sweep { confirm = 4, workers = workers, store = files[i] }
+    local confirmed, order = study.confirmed, study:ranked(2)
+    testing.equal({ confirmed.winner.config, confirmed.runner_up.config }, { order[1].number, order[2].number })
+    testing.equal({ confirmed.winner.n, #study.trials, #study.configs }, { 4, 8, 8 })
+    testing.near(confirmed.test.mean, order[1].params.x - order[2].params.x, 1e-12)
+    testing.equal(study:best().fresh.mean, confirmed.winner.mean)
+    for _, trial in ipairs(study.trials) do
+      for _, value in ipairs(confirmed.winner.values) do
+        testing.differ(trial.last, value) -- another seed
+      end
+    end
+    tables[i] = study:text()
+    local text = search.load(files[i]):text()
+    testing.equal(text, tables[i])
+    testing.contains(text, "On 4 fresh seeds the winner")
+    testing.contains(assert(view.best(files[i])), "On 4 fresh seeds the winner")
+    testing.contains(assert(view.list(files[i])), "8/8")
+  end
+  testing.equal(fresh_rows(files[1]), fresh_rows(files[2]))
+  testing.equal(tables[1], tables[2])
+end
+
+tests["a sweep that goes on confirms its new winner, and runs no seed twice"] = function()
+  local file, marks = fresh ".db", fresh ".txt"
+  local function go(trials)
+    return sweep { confirm = 2, store = file, trials = trials, run = function(trial)
+      io.open(marks, "a"):write(trial.number, "\n"):close()
+      return trial.params.x + 0.001 * math.random()
+    end }
+  end
+  go(4)
+  local study = go(30)
+  local seen = {}
+  for number in io.lines(marks) do
+    testing.ok(not seen[number], number)
+    seen[number] = true
+  end
+  testing.equal(study.confirmed.winner.config, study:best().config)
+  testing.equal(study.confirmed.winner.n, 2)
+end
+
+tests["small sweeps have no fresh seeds unless asked, larger ones have, and no more than a quarter"] = function()
+  local function fresh_of(more)
+    local confirmed = sweep(more).confirmed
+    return confirmed and confirmed.winner.n or 0
+  end
+  testing.equal(fresh_of { trials = 23 }, 0)
+  testing.equal(fresh_of { trials = 24 }, 3)
+  testing.equal(fresh_of { trials = 80 }, 5)
+  testing.equal(fresh_of { trials = 80, confirm = 0 }, 0)
+  testing.equal(fresh_of { trials = 80, budget = { epochs = 1000 } }, 0)
+end
+
+tests["parameters that are proposed again are more seeds of the first"] = function()
+  local function go(workers)
+    return sweep { workers = workers, seeds = 2, trials = 12, confirm = 0,
+      sampler = function(k) return { x = k == 2 and 0.75 or 0.25 } end }
+  end
+  local study = go(1)
+  testing.equal(#study.configs, 2)
+  local first, seen = study.configs[1], {}
+  testing.equal({ first.number, #first.trials, first.n }, { 1, 10, 10 })
+  for _, trial in ipairs(first.trials) do
+    testing.ok(not seen[trial.seed] and not seen[trial.last], "twice the same")
+    seen[trial.seed], seen[trial.last] = true, true
+  end
+  testing.equal(study.configs[2].trials[1].seed, first.trials[1].seed)
+  testing.equal(go(4):text(), study:text())
 end
 
 return testing.run(tests)
