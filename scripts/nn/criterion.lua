@@ -112,6 +112,9 @@ function M.new(given, weights, outputs, y)
     options.fail("loss_weights: the model has one output only")
   end
   if (several or bundle.several(y)) and type(given) == "function" then
+    if weights then
+      options.fail("loss_weights: a function gives the whole loss; weigh its parts there")
+    end
     return { joint = losses.from(given), parts = {} }
   end
   local parts = parts_of(given, weights, outputs, keys, y)

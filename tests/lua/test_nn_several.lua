@@ -170,6 +170,7 @@ tests["what does not fit is said by name"] = function()
   testing.raises("loss_weights: the model has no output \"sizes\"", fit { loss_weights = { sizes = 1 } })
   testing.raises("expected a number that is 0 or more for output size", fit { loss_weights = { size = -1 } })
   testing.raises("the model has one output only", fit({ loss_weights = { 1 } }, blobs, nn.Linear(3)))
+  testing.raises("a function gives the whole loss", fit { loss = function() end, loss_weights = { size = 2 } })
   testing.raises("no loss: the model's outputs are class, size", fit({}, data.set { x = named.x, y = blobs.y }))
   testing.raises("but no targets: y holds class", fit({ loss = { size = "mse" } },
     data.set { x = named.x, y = { class = blobs.y } }))
