@@ -858,7 +858,8 @@ function nn.Threshold(threshold, value, activation, options) end
 ---@return Layer
 function nn.TransformerDecoderLayer(num_heads, given) end
 
---- TransformerEncoderLayers one after the other, each with weights of its own.
+--- TransformerEncoderLayers one after the other, each with weights of its own. Takes their options as well, and is
+--- called as they are.
 ---@param num_layers integer|table how many, or a table of options
 ---@param num_heads? integer
 ---@param given? table
@@ -995,7 +996,9 @@ function nn.init.zeros() end
 --- forward = function(self, x) ... end })`
 --- makes a constructor: `Residual(64)` calls init, and the layer's forward runs when the model is
 --- built. Ops, operators and other layers work on x; `self:param(name, shape, initializer)` is a
---- parameter. What forward does is traced once and as fast as a layer of the engine.
+--- parameter. What forward does is traced once and as fast as a layer of the engine. It may take several
+--- values, forward(self, a, b), or a table of them by name, and return several or a table: as a model these
+--- are its inputs and outputs.
 ---@param kind string its name, e.g. "Residual"
 ---@param methods { init: function?, forward: function }
 ---@return fun(...): Layer
@@ -1179,7 +1182,7 @@ function nn.op.argmax(x, options) end
 ---@return Tensor
 function nn.op.argmin(x, options) end
 
---- softmax(scale q k^T + mask) v for heads side by side in rows (n, length, columns); q alone may hold q, k, v.
+--- softmax(scale q k^T + mask) v of heads side by side in q, k, v (n, length, columns), and statistics of its rows. Then an additive mask, a padding mask (n, keys). Without v, or k and v, these stand beside k, or q, in one. scale 0: 1 / sqrt(size of a head).
 ---@param a? any
 ---@param b? any
 ---@param c? any

@@ -10,12 +10,13 @@
 ---@field select "last"|"best" which value of a trial ranks it
 ---@field trials table[] in order of number: number, config, repeat, params, seed, state ("finished", "diverged", "failed"), last, best, best_epoch, value, message, epochs (list of rows of metrics)
 ---@field configs table[] in order: number, params, label, seeds, trials, n (finished), last {mean, std}, best {mean, std}, status
+---@field confirmed? {winner: table, runner_up: table?, test: table?} what the winner and the runner-up did on fresh seeds, each with config, label, n, values, mean, std; and the paired t-test of their difference
 ---@field exit_status integer 0, or 3 when trials failed
 local search_Study = {}
 
 --- The configuration with the best mean over its seeds. One with a diverged or failed trial is taken
---- only when there is no other.
----@return {config: integer, params: table, label: string, trials: integer[], n: integer, mean: number, std: number}? best nil when no trial finished
+--- only when there is no other. `fresh` is what it did on seeds that it was not chosen by (see `confirm`).
+---@return {config: integer, params: table, label: string, trials: integer[], n: integer, mean: number, std: number, fresh: {n: integer, mean: number, std: number, values: number[]}?}? best nil when no trial finished
 function search_Study:best() end
 
 --- With several objectives: the Pareto front, the configurations no other one is better than in one

@@ -173,7 +173,7 @@ function tensor.argmin(x, options) end
 ---@return Tensor
 function tensor.argsort(x, axis, descending) end
 
---- softmax(scale q k^T + mask) v for heads side by side in rows (n, length, columns); q alone may hold q, k, v.
+--- softmax(scale q k^T + mask) v of heads side by side in q, k, v (n, length, columns), and statistics of its rows. Then an additive mask, a padding mask (n, keys). Without v, or k and v, these stand beside k, or q, in one. scale 0: 1 / sqrt(size of a head).
 ---@param a? any
 ---@param b? any
 ---@param c? any
