@@ -4,6 +4,7 @@
 local core = require "core.data"
 local options = require "options"
 local scaler = require "data.scaler"
+local seals = require "data.seal"
 local sets = require "data.set"
 local text = require "data.text"
 
@@ -14,6 +15,7 @@ M.csv = require "data.csv"
 M.text = text.text
 M.characters = text.characters
 M.set = sets.new
+M.seal = seals.seal
 
 local function check_path(path, where)
   if type(path) ~= "string" then

@@ -14,6 +14,7 @@ local metric_module = require "nn.metrics"
 local models = require "nn.model"
 local optimizers = require "nn.optim"
 local options = require "options"
+local seals = require "data.seal"
 local proc = require "core.proc"
 local schedules = require "nn.schedule"
 local step_module = require "nn.step"
@@ -207,6 +208,7 @@ end
 
 local function new_run(model, set, given)
   local o = options.check(given or {}, SPEC, "fit")
+  set, o.validation = seals.open(set, "fit"), seals.open(o.validation, "validation")
   local rows = check_data(set, "fit")
   local run = setmetatable({ model = model, set = set, options = o, steps = {}, done = 0, rows = rows }, Run)
   run.seed = o.seed or (o.trial and o.trial.seed) or 0

@@ -4,6 +4,7 @@ local core_data = require "core.data"
 local criterion = require "nn.criterion"
 local layers = require "nn.layers"
 local options = require "options"
+local seals = require "data.seal"
 local steps = require "nn.step"
 local summary = require "nn.summary"
 local tensors = require "core.tensor"
@@ -250,6 +251,7 @@ end
 -- ---- evaluation ----
 
 local function input_of(model, source, what)
+  source = seals.open(source, what)
   local x = type(source) == "table" and source.x or source
   local fits = x ~= nil and (tensors.is_tensor(x) or bundle.several(x))
   for _, part in ipairs(fits and bundle.list(x) or {}) do
@@ -341,6 +343,7 @@ end
 ---@param spec table criterion or loss and loss_weights, metrics, batch_size, pool
 ---@return fun(): table
 function M.evaluator(model, set, spec)
+  set = seals.open(set, "evaluate")
   local x = input_of(model, set, "evaluate")
   if not set.y then
     options.fail("evaluate: the data set has no targets")

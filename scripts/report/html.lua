@@ -225,6 +225,10 @@ function M.page(view, options)
       "Every dot is a setting, at the mean of its seeds. The other parameters differ between the dots of "
       .. "one place, so a trend here is an average over them.", "parameters-"))
   end
+  local looks = view.study.looks_text and view.study:looks_text()
+  if looks then
+    add("<p>" .. text.escape(looks) .. "</p>\n")
+  end
   add(background(view))
   add(trial_list(view))
   add("<p class=\"soft\">Made by nnrun.</p>\n</body>\n</html>\n")

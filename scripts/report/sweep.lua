@@ -115,6 +115,10 @@ local function print_results(view, chosen, stem)
   if verdict then
     io.stdout:write("\n", text.wrap(verdict, math.max(60, math.min(columns, 100))), "\n")
   end
+  local looks = view.study.looks_text and view.study:looks_text()
+  if looks then
+    io.stdout:write(looks, "\n")
+  end
   if chosen.terminal then
     print_curves(view, chosen)
   end

@@ -272,6 +272,8 @@ function on.message(self, slot, value)
     self.record:checkpoint(trial, value.name, value.epoch, value.data)
   elseif value.kind == "done" and value.state == "paused" then
     pause(self, slot)
+  elseif value.kind == "look" then
+    self.record:event(trial.id, "test data", value.what .. " at " .. value.where)
   elseif value.kind == "exit" then
     worker.exit = value
   elseif value.kind == "done" then

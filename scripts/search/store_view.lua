@@ -116,11 +116,11 @@ function M.show(file, id)
   elseif number then
     return show_trial(study, number)
   end
-  local info = study.info
+  local info, looks = study.info, study:looks_text()
   return ("study '%s' version %d: %s, sampler %s, seed %d, %d trial%s of %s, script %s, %s\n"):format(
     study.name, study.version, info.objective, info.sampler, info.seed, #study.trials,
     #study.trials == 1 and "" or "s", study.planned or "the grid", info.script,
-    when(study.created)) .. study:text()
+    when(study.created)) .. study:text() .. (looks and looks .. "\n" or "")
 end
 
 --- The best configuration of a study.

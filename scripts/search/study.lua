@@ -4,6 +4,7 @@ local confirm = require "search.confirm"
 local fronts = require "search.front"
 local json = require "search.json"
 local objectives = require "search.objective"
+local proc = require "core.proc"
 local store = require "core.store"
 local text = require "report.text"
 
@@ -353,6 +354,67 @@ end
 ---@return number[] reference
 function Study:hypervolume(reference)
   return fronts.hypervolume(self, reference)
+end
+
+-- Do something with the study's store.
+local function with_store(study, mode, act)
+  local file, message = study.store_handle, nil
+  if not file then
+    file, message = store.open(study.store, mode)
+  end
+  if not file then
+    error(message, 0)
+  end
+  local result = act(file)
+  if not study.store_handle then
+    assert(file:close())
+  end
+  return result
+end
+
+--- Record a look at sealed data after the sweep, by the script.
+---@private
+---@param seen {what: string, where: string}
+function Study:looked(seen)
+  with_store(self, "write", function(file)
+    assert(file:begin())
+    assert(file:run("event_add", self.id, nil, proc.wall(), "test data", seen.what .. " at " .. seen.where))
+    return assert(file:commit())
+  end)
+end
+
+--- Who has looked at sealed test data (see data.seal), in this run and in earlier ones.
+---@return {trials: integer, script: integer, looks: string[]}? counts nil when no data was sealed
+function Study:looks()
+  return with_store(self, "read", function(file)
+    local counts, sealed = { trials = 0, script = 0, looks = {} }, false
+    for _, event in ipairs(assert(file:rows("event_list", self.id))) do
+      if event.kind == "test data" then
+        local who = event.trial and "trials" or "script"
+        counts[who] = counts[who] + 1
+        counts.looks[#counts.looks + 1] = event.detail
+      end
+      sealed = sealed or event.kind == "sealed" or event.kind == "test data"
+    end
+    return sealed and counts or nil
+  end)
+end
+
+--- The same in a sentence.
+---@return string? nil when no data was sealed
+function Study:looks_text()
+  local counts = self:looks()
+  if not counts then
+    return nil
+  end
+  local function times(count)
+    return count == 1 and "once" or count .. " times"
+  end
+  local all = counts.trials + counts.script
+  return all == 0 and "The sealed test data has not been looked at."
+    or ("The sealed test data was looked at %s%s."):format(times(all), counts.trials > 0
+      and (": %s by trials (choosing by it would flatter the winner) and %s by the script"):format(
+        times(counts.trials), times(counts.script)) or " by the script, and by no trial")
 end
 
 local function row_of(config, names)

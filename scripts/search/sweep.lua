@@ -13,6 +13,7 @@ local proposals = require "search.proposals"
 local pruners = require "search.pruners"
 local random = require "core.random"
 local record = require "search.record"
+local seals = require "data.seal"
 local spaces = require "search.space"
 local studies = require "search.study"
 local worker = require "search.worker"
@@ -103,6 +104,7 @@ local SPEC = {
     help = "check gradients of the script's own layers and losses where they are first used, in under a second: "
       .. "\"auto\" prints what is wrong, true fails the trial" },
   data = { type = "table", help = "data sets whose hashes are recorded; default: none" },
+  test = { type = "table", help = "the test data set: it is sealed (see data.seal), and every look at it recorded" },
   quiet = { type = "boolean", default = false, help = "no progress" },
   table = { type = "boolean", default = true, help = "print the results at the end" },
   preflight = { type = "boolean", help = "try the corners of the space before the first trial; default: when "
@@ -396,6 +398,9 @@ local function coordinate(crew, plan, journal)
     recall(journal, trials, plan.goal.metric)
   end
   honour(plan, journal)
+  if plan.test then
+    journal:event(nil, "sealed", plan.test.name)
+  end
   local done, failed = count(trials, plan.most)
   local view = progress.new {
     name = plan.name, total = plan.total, done = done, failed = failed, workers = plan.workers,
@@ -418,6 +423,9 @@ local function coordinate(crew, plan, journal)
       outcome.total) or ""))
   study = study or make_study(plan, journal, trials, outcome.total)
   study.store_handle = journal.store -- nil: it has been closed
+  seals.listen(function(seen)
+    study:looked(seen)
+  end)
   return study, outcome
 end
 
@@ -440,6 +448,9 @@ function M.sweep(given)
   end
   local asked, words = read_options(given)
   local plan = make_plan(asked, words)
+  if asked.test then
+    plan.test = seals.seal(asked.test)
+  end
   plan.preflight = asked.dry_run or asked.preflight
     or asked.preflight == nil and package.loaded["nn"] ~= nil and plan.total >= PREFLIGHT_TRIALS
   if M.instead then -- rerun: one trial only

@@ -7,6 +7,7 @@
 --- metrics wait up to PACE seconds for company: a message an epoch would cost short trials a tenth of
 --- their time.
 local proc = require "core.proc"
+local seals = require "data.seal"
 local trials = require "search.trial"
 
 local M = {}
@@ -161,6 +162,9 @@ function M.serve(channel, spec)
   local current = {}
   spec.checked = {}
   watch_exit(channel, current)
+  seals.listen(function(seen)
+    channel:send { kind = "look", what = seen.what, where = seen.where }
+  end)
   if spec.memory then
     assert(proc.limit_memory(spec.memory))
   end

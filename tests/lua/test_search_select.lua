@@ -193,4 +193,40 @@ tests["parameters that are proposed again are more seeds of the first"] = functi
   testing.equal(go(4):text(), study:text())
 end
 
+tests["sealed test data counts every look, by trials and by the script"] = function()
+  local data, file = require "data", fresh ".db"
+  local set = data.set { x = { { 1, 2 }, { 3, 4 } }, y = { 0, 1 }, classes = { "a", "b" }, name = "secret" }
+  local study = sweep { trials = 4, store = file, test = set, run = function(trial)
+    if trial.number % 2 == 0 then
+      return set:rows(1, 1).x:totable()[1][1] * trial.params.x
+    end
+    return trial.params.x
+  end }
+  testing.equal({ study:looks().trials, study:looks().script }, { 2, 0 })
+  testing.equal({ #set, set.name, set:class_count(), #set:hash() }, { 2, "secret", 2, 64 }) -- no looks
+  testing.equal(#set:looks(), 0)
+  testing.equal(set.x:shape(), { 2, 2 })
+  local looks = study:looks()
+  testing.equal({ looks.trials, looks.script, #set:looks() }, { 2, 1, 1 })
+  testing.matches(looks.looks[3], "^x at .*test_search_select.lua:%d+$")
+  testing.contains(assert(view.show(file)), "looked at 3 times: 2 times by trials")
+  testing.contains(tostring(set), "sealed secret")
+  require("data.seal").listen(nil)
+end
+
+tests["an evaluation or a fit is one look"] = function()
+  local data, nn = require "data", require "nn"
+  local set = data.seal(data.set { x = { { 1, 2 }, { 3, 4 } }, y = { 0, 1 } })
+  local model = nn.Sequential { nn.Linear(2) }
+  model:fit(set, { epochs = 1 })
+  model:evaluate(set)
+  model:predict(set)
+  local whats = {}
+  for i, seen in ipairs(set:looks()) do
+    whats[i] = seen.what
+  end
+  testing.equal(whats, { "fit", "evaluate", "predict" })
+  testing.raises("expected a data set", data.seal, 3)
+end
+
 return testing.run(tests)
