@@ -220,6 +220,11 @@ function data.scaler.min_max(set, given) end
 ---@return data.Scaler
 function data.scaler.standard(set, given) end
 
+--- Seal a data set, in place: every use of it is counted from now on.
+---@param set data.Set
+---@return data.Set set the same one, now with `set:looks()`: a list of { what, where }
+function data.seal(set) end
+
 --- A data set from tensors or tables. Whole numbers in a table `y` are class labels. Several inputs or
 --- targets are tensors by place or name: `data.set { x = { image = a, size = b }, y = { class = c } }`.
 ---@param given table

@@ -30,6 +30,14 @@ function search_Study:pareto() end
 ---@return number[] reference
 function search_Study:hypervolume(reference) end
 
+--- Who has looked at sealed test data (see data.seal), in this run and in earlier ones.
+---@return {trials: integer, script: integer, looks: string[]}? counts nil when no data was sealed
+function search_Study:looks() end
+
+--- The same in a sentence.
+---@return string? nil when no data was sealed
+function search_Study:looks_text() end
+
 --- The results as a list of rows, one per configuration, in their order: config, label, params,
 --- seeds, n (finished), last and best (means) with last_std and best_std, status.
 ---@return table[]
