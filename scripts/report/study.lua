@@ -142,7 +142,8 @@ function M.view(study)
       best = best.mean or NAN, best_std = best.std or NAN,
     }
     rows[i].value, rows[i].value_std = rows[i][select], rows[i][select .. "_std"]
-    rows[i].whole = rows[i].states == "" and rows[i].value == rows[i].value
+    rows[i].whole = rows[i].states == "" and rows[i].value == rows[i].value and not config.raced
+    rows[i].states = config.raced and rows[i].states == "" and "out of the race" or rows[i].states
   end
   local varying, fixed = {}, {}
   if #rows > 0 then

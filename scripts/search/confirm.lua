@@ -125,7 +125,7 @@ end
 function M.contenders(study)
   local list = {}
   for _, config in ipairs(study:ranked(2)) do
-    list[#list + 1] = config.n > 0 and config.n == #config.trials and config or nil
+    list[#list + 1] = config.n > 0 and config.n == #config.trials and not config.raced and config or nil
   end
   return list
 end

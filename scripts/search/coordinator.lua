@@ -185,7 +185,7 @@ assign = function(self, slot)
     return
   end
   local trial = not self.stopping and not self.hopeless and self.order:next() or nil
-  self.progress.setup.total = self.order.total
+  self.progress.setup.total = self.order.expected or self.order.total
   worker.waiting = trial == orders.WAIT
   if worker.waiting then
     return

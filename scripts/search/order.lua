@@ -57,7 +57,7 @@ function M.result_of(self, config)
   local result = { values = {}, states = {}, epochs = 0, metrics = {} }
   local sum, counts = 0, {}
   for number = first, last do
-    local trial = self.trials[number]
+    local trial = self.trials[number] or {} -- out of a race: it was not run
     result.params = result.params or trial.params
     result.states[#result.states + 1] = trial.state
     result.epochs = math.max(result.epochs, trial.final and trial.final.epoch or 0)

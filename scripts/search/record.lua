@@ -108,11 +108,12 @@ local function parts_of(plan)
     objective = plan.objective .. " " .. plan.select,
     seed = plan.seed,
     seeds = plan.seeds,
+    race = plan.race,
     threads = plan.threads,
   }
 end
 
-local PARTS = { "script", "data", "space", "sampler", "pruner", "lag", "objective", "seed", "seeds", "threads" }
+local PARTS = { "script", "data", "space", "sampler", "pruner", "lag", "objective", "seed", "seeds", "race", "threads" }
 
 -- What differs between a recorded study and this sweep: "the script and the space".
 local function changes(recorded, parts)

@@ -113,6 +113,10 @@ local function make_configs(study, names)
     config.n = #last
     config.last, config.best = summary(last), summary(best)
     config.status = status_of(config.trials)
+    config.raced = study.race and #config.trials < study.info.seeds or nil
+    if config.raced and config.status == "ok" then
+      config.status = "out of the race"
+    end
   end
   return configs
 end
@@ -259,7 +263,7 @@ function M.load(file, name)
     script = script, created = found.created,
     select = settings.objective:match("(%a+)$"),
     names = varying(json.decode(found.space), {}, {}), outcome = found.outcome,
-    planned = found.trials,
+    planned = found.trials, race = settings.race,
     info = {
       script = found.script, objective = found.objective, sampler = found.sampler,
       seed = found.seed, seeds = found.seeds, threads = found.threads, kernel = session.kernel,
@@ -280,7 +284,7 @@ local function order_of(study)
     return mean == mean and sign * mean or math.huge
   end
   return function(a, b)
-    local whole_a, whole_b = a.n == #a.trials, b.n == #b.trials
+    local whole_a, whole_b = a.n == #a.trials and not a.raced, b.n == #b.trials and not b.raced
     if whole_a ~= whole_b then
       return whole_a
     end

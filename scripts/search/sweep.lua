@@ -11,6 +11,7 @@ local preflight = require "search.preflight"
 local progress = require "search.progress"
 local proposals = require "search.proposals"
 local pruners = require "search.pruners"
+local races = require "search.race"
 local random = require "core.random"
 local record = require "search.record"
 local seals = require "data.seal"
@@ -79,6 +80,8 @@ local SPEC = {
     .. "no more workers than lag x seeds can be busy when the sampler or pruner learns", { default = 8 }),
   trials = positive("in all, repeats included; default: the whole grid"),
   seeds = positive("repeats of each configuration", { default = 1, max = 10000 }),
+  race = { type = "boolean", default = false, help = "run repeats round by round, and drop configurations that "
+    .. "paired tests show to be worse" },
   seed = { type = "integer", default = 1, help = "what all random numbers follow from" },
   confirm = { type = "integer", min = 0, max = confirm.MOST, help = "fresh seeds that winner and runner-up are run on "
     .. "at the end, to say what the winner is worth; default 3 to 5, none in sweeps of less than 24 trials, "
@@ -158,6 +161,10 @@ local function read_options(given)
   if #checked.goals > 1 and checked.select == "best" then
     options.fail("search.sweep: with several objectives a trial counts with its last epoch; leave out "
       .. "select = \"best\"")
+  end
+  local problem = checked.race and races.problem(checked)
+  if problem then
+    options.fail("search.sweep: %s", problem)
   end
   checked.select = checked.select or #checked.goals > 1 and "last" or "best"
   if line.help then
@@ -252,7 +259,8 @@ local function make_plan(asked, words)
     fresh_seed_of = function(part)
       return random.below(asked.seed, "confirm", part, 1 << 31)
     end,
-    trial_of = studies.trial_of, confirm = asked.confirm,
+    trial_of = studies.trial_of, confirm = asked.confirm, order = asked.race and races.new or nil,
+    race = asked.race or nil,
   }
 end
 
@@ -342,7 +350,7 @@ local function make_study(plan, journal, trials, total)
   end
   return studies.new {
     name = plan.name, version = journal.version, id = journal.id, store = plan.store,
-    store_handle = journal.store, objective = plan.goal, objectives = plan.goals, select = plan.select,
+    store_handle = journal.store, objective = plan.goal, objectives = plan.goals, select = plan.select, race = plan.race,
     names = plan.names, trials = list, script = script,
     info = {
       script = plan.script, objective = plan.objective, sampler = plan.sampler.name, seed = plan.seed,

@@ -229,4 +229,56 @@ tests["an evaluation or a fit is one look"] = function()
   testing.raises("expected a data set", data.seal, 3)
 end
 
+tests["a race drops who is worse, keeps who is near, and is the same for any number of workers and after a stop"] = function()
+  for _, sampler in ipairs { "random", "tpe" } do
+    local texts = {}
+    local function go(more)
+      local given = { race = true, seeds = 8, trials = 96, sampler = sampler, lag = 4, confirm = 0,
+        run = function(trial)
+          if trial.config == 5 and trial["repeat"] == 2 then
+            error "lost"
+          end
+          return trial.params.x + 0.05 * math.random() + 0.01 * ((trial.number * 7919) % 13) / 13
+        end }
+      for key, value in pairs(more) do
+        given[key] = value
+      end
+      return sweep(given)
+    end
+    for i, workers in ipairs { 1, 4 } do
+      local study = go { workers = workers }
+      texts[i] = study:text()
+      testing.ok(#study.trials < 80 and #study.trials >= 36, #study.trials)
+      local best = study:best()
+      testing.equal(best.n, 8)
+      for _, config in ipairs(study.configs) do
+        if config.number == 5 then
+          testing.equal(#config.trials, 2) -- its second repeat failed
+        elseif config.raced then
+          testing.ok(#config.trials >= 3 and config.last.mean > best.mean - 0.01, config.label)
+        end
+      end
+    end
+    testing.equal(texts[1], texts[2])
+    local file = fresh ".db"
+    go { store = file, workers = 3 }
+    testing.equal(search.load(file):text(), texts[1])
+    local opened = assert(store.open(file, "write")) -- as if it had been killed: some trials are missing
+    for i, row in ipairs(opened:rows("trial_list", 1)) do
+      if i % 3 == 0 or i > 30 then
+        assert(opened:run("metric_clear", row.id))
+        assert(opened:run("trial_clear", row.id))
+      end
+    end
+    assert(opened:close())
+    testing.equal(go({ store = file, workers = 3 }):text(), texts[1])
+  end
+end
+
+tests["a race that cannot be is refused"] = function()
+  testing.raises("needs more than 3 seeds", function() sweep { race = true, seeds = 3 } end)
+  testing.raises("do not go together", function() sweep { race = true, seeds = 5, pruner = "median" } end)
+  testing.raises("do not go together", function() sweep { race = true, seeds = 5, budget = "1m" } end)
+end
+
 return testing.run(tests)
