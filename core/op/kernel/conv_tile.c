@@ -15,6 +15,9 @@ INLINE void copy_vector(const BandCopy *copy, int64_t first, int64_t channels, b
       UNROLL for (int k = 0; k < VL; k++) {
         x[k] = whole || k < channels ? vec_load(from + k * copy->plane + p) : (Vec){0};
       }
+      UNROLL for (int k = 0; k < VL; k++) { /* of the next vector */
+        __builtin_prefetch(from + (k + VL) * copy->plane + p);
+      }
       transpose_square(x);
       int64_t pixels = copy->width - p;
       if (pixels >= VL) {
