@@ -97,33 +97,39 @@ INLINE void gather_lanes(const GatherTile *tile, const int rows, const int vecto
 
 /* ---- sums over pixels ---- */
 
+typedef Vec WeightSums[CONV_TILE_ONE][2];
+
+INLINE void add_pixel(WeightSums sums, const real *a, const real *g, int64_t row, const int rows,
+                      const int vectors, const bool lanes) {
+  Vec value[2];
+  UNROLL for (int v = 0; v < vectors; v++) value[v] = vec_load(g + v * VL);
+  UNROLL for (int r = 0; r < rows; r++) {
+    UNROLL for (int v = 0; v < vectors; v++) {
+      if (lanes)
+        sums[r][v] += vec_load(a + r * row + v * VL) * value[v];
+      else
+        sums[r][v] += a[r] * value[v];
+    }
+  }
+}
+
 /* With few sums, odd pixels add to sums of their own, to hide the latency of multiply-add. */
 INLINE void weight_tile(const WeightTile *tile, const int rows, const int vectors,
                         const bool lanes) {
   const int chains = rows * vectors < 6 ? 2 : 1;
-  Vec sums[2][CONV_TILE_ONE][2];
+  WeightSums sums[2];
   UNROLL for (int k = 0; k < chains; k++) {
     UNROLL for (int r = 0; r < rows; r++) {
       UNROLL for (int v = 0; v < vectors; v++) sums[k][r][v] = (Vec){0};
     }
   }
-  const int64_t row = tile->large_row;
   for (int64_t line = 0; line < tile->lines; line++) {
     const real *a = tile->large + line * tile->large_line;
     const real *g = tile->small + line * tile->small_line;
     for (int64_t left = tile->pixels; left > 0; left -= chains) {
       UNROLL for (int k = 0; k < chains; k++) {
         if (k >= left) break;
-        Vec value[2];
-        UNROLL for (int v = 0; v < vectors; v++) value[v] = vec_load(g + v * VL);
-        UNROLL for (int r = 0; r < rows; r++) {
-          UNROLL for (int v = 0; v < vectors; v++) {
-            if (lanes)
-              sums[k][r][v] += vec_load(a + r * row + v * VL) * value[v];
-            else
-              sums[k][r][v] += a[r] * value[v];
-          }
-        }
+        add_pixel(sums[k], a, g, tile->large_row, rows, vectors, lanes);
         a += tile->large_pixel;
         g += tile->small_pixel;
       }
@@ -141,15 +147,10 @@ INLINE void weight_tile(const WeightTile *tile, const int rows, const int vector
 
 /* ---- every size ---- */
 
-#define TILES(X)                                                                                   \
-  X(1, 1)                                                                                          \
-  X(2, 1)                                                                                          \
-  X(3, 1)                                                                                          \
-  X(4, 1)                                                                                          \
-  X(5, 1)                                                                                          \
-  X(6, 1)                                                                                          \
-  X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(13, 1) X(14, 1) X(1, 2) X(2, 2) X(3, 2)     \
-      X(4, 2) X(5, 2) X(6, 2)
+#define TILES_LOW(X) X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1)
+#define TILES_HIGH(X) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(13, 1) X(14, 1)
+#define TILES_WIDE(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)
+#define TILES(X) TILES_LOW(X) TILES_HIGH(X) TILES_WIDE(X)
 #define LANE_TILES(X)                                                                              \
   X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2)
 
