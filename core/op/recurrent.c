@@ -206,7 +206,8 @@ static int parts_by_rows(int64_t rows, int64_t steps, const Shape *w_hh, int thr
   enum { LEAST_ROWS = 8 };
   const double least_flops = 1e7; /* 0.1 milliseconds */
   double parts = 2 * (double)rows * (double)steps * (double)shape_count(w_hh) / least_flops;
-  if (parts > (double)(rows / LEAST_ROWS)) parts = (double)(rows / LEAST_ROWS);
+  int64_t most = rows / LEAST_ROWS;
+  if (parts > (double)most) parts = (double)most;
   return parts < 2 ? 1 : parts < threads ? (int)parts : threads;
 }
 

@@ -15,8 +15,7 @@
 #if defined(REAL_F64)
 typedef int64_t GateBits __attribute__((vector_size(VEC_BYTES)));
 enum { GATE_MANTISSA = 52, GATE_TERMS = 13 };
-#define GATE_ROUND 6755399441055744.0 /* 1.5 * 2^52: adding it leaves the integer in the low bits  \
-                                       */
+#define GATE_ROUND 6755399441055744.0 /* 1.5 * 2^52; adding it leaves n in the low bits */
 #define GATE_LN2_HIGH 6.93147180369123816490e-01
 #define GATE_LN2_LOW 1.90821492927058770002e-10
 #define GATE_SIGMOID_MAX 708 /* exp of it is finite, and so is its reciprocal */
@@ -46,7 +45,7 @@ INLINE Vec gate_clamp(Vec x, real limit) {
 
 /* exp(x) - 1 = (scale - 1) + scale * part; for |x| within the limits above. */
 INLINE Vec gate_exp(Vec x, Vec *scale) {
-  /* 1 / k!, from k = GATE_TERMS down to 2 */
+  /* 1 / 13! to 1 / 2!, of which GATE_TERMS - 1 are used */
   static const double series[] = {
       1.6059043836821613e-10, 2.0876756987868099e-09, 2.5052108385441720e-08,
       2.7557319223985893e-07, 2.7557319223985888e-06, 2.4801587301587302e-05,
