@@ -40,7 +40,7 @@ static Status check_rows(const OpShape *call, int at, Err *err) {
   const Shape *q = call->shape[at + Q], *k = call->shape[at + K], *v = call->shape[at + V];
   char text[SHAPE_TEXT_SIZE], other[SHAPE_TEXT_SIZE];
   int64_t heads = (int64_t)call->attrs->at[ATTENTION_HEADS].number;
-  if (v && !k) return err_set(err, NN_BAD_ARGUMENT, "%s: v needs k beside it", op);
+  if (!q || (v && !k)) return err_set(err, NN_BAD_ARGUMENT, "%s: v needs k beside it", op);
   for (int i = Q; i <= V; i++) {
     const Shape *shape = call->shape[at + i];
     if (shape && shape->ndim != 3)
