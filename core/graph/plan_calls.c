@@ -27,7 +27,8 @@ static bool bias_like(const Plan *plan, Ref ref, Ref product) {
   const Shape *shape = &value->node->shape, *out = &plan->values[product].node->shape;
   int64_t n = out->dims[out->ndim - 1];
   bool row = shape->ndim > 0 && shape->dims[shape->ndim - 1] == n && shape_count(shape) == n;
-  return row && !value->batched && (value->node->kind != NODE_OP || ref < product) &&
+  Ref made = value->node->kind == NODE_RESULT ? value->in[0] : ref;
+  return row && !value->batched && (!value_computed(value) || made < product) &&
          value->node->dtype == plan->values[product].node->dtype;
 }
 
@@ -223,10 +224,16 @@ static void add_kernel(Plan *plan, Ref ref) {
   value->call = plan->call_count++;
 }
 
-/* Does the call that makes the value write whole vectors, beyond its end? */
+/* Does the call that makes the value write whole vectors, beyond its end? By blocks of rows the
+ * last block decides. */
 static bool overwrites(const Plan *plan, const Value *root) {
-  return plan->calls[root->call].kind == CALL_PROGRAM &&
-         shape_count(&root->node->shape) % EW_VECTOR != 0;
+  if (plan->calls[root->call].kind != CALL_PROGRAM) return false;
+  int64_t count = shape_count(&root->node->shape);
+  if (plan->block_rows && root->batched) {
+    int64_t left = plan->batch % plan->block_rows;
+    count = count / plan->batch * (left ? left : plan->block_rows);
+  }
+  return count % EW_VECTOR != 0;
 }
 
 /* An output that is some other value's memory, that already has a destination, whose destination
