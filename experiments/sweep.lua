@@ -38,8 +38,8 @@ local study = search.sweep {
     lr = search.float(3e-4, 1e-2, { log = true }),
     epochs = search.fixed(6),
   },
-  sampler = "random", trials = 32, seeds = 2,
-  data = { train, validation },
+  sampler = "random", trials = 32, seeds = 2, confirm = 3,
+  data = { train, validation }, test = test, -- sealed: who looks at it is counted
   run = function(trial)
     return fit(trial.params, { seed = trial.seed, trial = trial })
   end,
@@ -56,5 +56,6 @@ for _, number in ipairs(best.trials) do
   local result = model:evaluate(test)
   print(("  seed %-20d accuracy %.2f %%, loss %.4f"):format(seed, 100 * result.accuracy, result.loss))
 end
+print(study:looks_text())
 
 return study
