@@ -6,7 +6,8 @@
 local data, nn, report, search = require "data", require "nn", require "report", require "search"
 
 local all = data.fashion_mnist():rows(1, 10000)
-local train, validation = all:split { 8000, 2000, stratify = true, seed = 1 }
+local images = data.set { x = all.x:view { #all, 1, 28, 28 }, y = all.y, classes = all.classes }
+local train, validation = images:split { 8000, 2000, stratify = true, seed = 1 }
 
 local function build(p)
   local layers = { nn.Conv2d(p.channels, 3, { activation = "relu", stride = 2, padding = 1 }) }

@@ -130,7 +130,8 @@ local tests = {
   end,
 }
 
-for _, page in ipairs { "README.md", "docs/tutorial.md", "docs/layers.md", "docs/training.md", "docs/search.md" } do
+for _, page in ipairs { "README.md", "docs/tutorial.md", "docs/layers.md", "docs/training.md", "docs/search.md",
+  "docs/sweeps.md" } do
   local found = 0
   for _, section in ipairs(read_sections(ROOT .. page)) do
     if section.code ~= "" then
