@@ -70,6 +70,7 @@ ConvGradLayout conv_grad_layout(const ConvShape *shape, size_t element);
  * ops (Winograd 1980; Lavin and Gray 2016). A unit of work is a band of rows of tiles of one image,
  * or several whole small images. */
 typedef struct ConvWinograd {
+  bool by_element;          /* the order of products; see the layout's comment */
   int64_t columns, rows;    /* tiles of an image */
   int64_t band_rows, bands; /* rows of tiles in a band, bands of an image */
   int64_t images, units;    /* whole images in a unit (1 when there are bands) */

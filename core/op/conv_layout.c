@@ -139,6 +139,7 @@ ConvGradLayout conv_grad_layout(const ConvShape *shape, size_t element) {
 
 /* Measured: the transforms pay from here on. */
 enum { WINOGRAD_CHANNELS = 12, WINOGRAD_TILES = 4, WINOGRAD_VALUES = 160 * 1024 };
+enum { WINOGRAD_WEIGHTS = 320 * 1024 };
 
 bool conv_is_winograd(const ConvShape *shape) {
   const ConvAxis *y = &shape->y, *x = &shape->x;
@@ -156,6 +157,10 @@ ConvWinograd conv_winograd_layout(const ConvShape *shape, bool transposed, bool 
   int64_t out = round_up(transposed ? shape->large : shape->small, CONV_BLOCK);
   ConvWinograd layout = {.columns = (width + 1) / 2, .rows = (height + 1) / 2, .images = 1};
   int64_t row_bytes = 16 * layout.columns * in * (int64_t)element;
+  /* Weights that leave no room in the second-level cache are read once for many tiles, so that one
+   * element's values and products fill it instead; else one block's weights serve all elements. */
+  layout.by_element = 16 * in * out * (int64_t)element > WINOGRAD_WEIGHTS;
+  if (layout.by_element) row_bytes = layout.columns * (in + out) * (int64_t)element;
   layout.bands = (layout.rows * row_bytes + WINOGRAD_VALUES - 1) / WINOGRAD_VALUES;
   if (layout.bands > layout.rows) layout.bands = layout.rows;
   layout.band_rows = (layout.rows + layout.bands - 1) / layout.bands;
@@ -173,7 +178,7 @@ ConvWinograd conv_winograd_layout(const ConvShape *shape, bool transposed, bool 
     layout.sums = 16 * in * out;
     layout.strip = 2 * layout.band_rows * 2 * layout.columns * out;
   } else {
-    layout.made = 16 * (layout.tiles + 1) * CONV_BLOCK;
+    layout.made = 16 * (layout.tiles + 1) * (layout.by_element ? out : CONV_BLOCK);
     layout.weights = 16 * in * out;
     layout.strip = 4 * layout.columns * CONV_BLOCK + 9 * in * CONV_BLOCK;
   }

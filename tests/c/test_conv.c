@@ -265,11 +265,13 @@ static void convolutions_equal_plain_loops(void **state) {
   }
 }
 
-/* Large enough that a band is not the whole image, and a unit not one image. */
+/* Large enough that a band is not the whole image, a unit not one image, and weights do not fit the
+ * second-level cache. */
 static void large_and_many_small_images_are_divided(void **state) {
   static const Conv cases[] = {
       {1, 1, 40, 20, {37, 66}, {37, 66}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
       {13, 1, 16, 33, {5, 4}, {5, 4}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+      {3, 1, 75, 70, {8, 9}, {8, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
       {1, 1, 40, 3, {50, 67}, {50, 67}, {5, 1}, {1, 1}, {1, 1}, {2, 0}, {2, 0}},
       {1, 1, 3, 40, {99, 67}, {50, 34}, {5, 1}, {2, 2}, {1, 1}, {2, 0}, {2, 0}},
   };

@@ -216,32 +216,30 @@ static void prepare_weights(const Winograd *job, bool transposed) {
   }
 }
 
-/* made[element][tile][block] = values[element] weights[element] */
-static void multiply_block(const Winograd *job, const real *weights, int64_t tiles, int vectors) {
+/* made[tile][block] = values[element] weights, those of one element and block */
+static void multiply(const Winograd *job, int element, const real *weights, int64_t tiles,
+                     int vectors, real *made) {
   int64_t pieces = pieces_of(tiles, tile_most(vectors));
-  for (int element = 0; element < 16; element++) {
-    Run run = {.source = job->values + element * job->value_step,
-               .weights = weights + element * job->in * vectors * VL,
-               .length = job->in};
-    GatherTile tile = {.runs = &run, .count = 1, .step = job->pixel};
-    tile.out = job->made + element * job->made_step;
-    for (int64_t i = 0, at = 0; i < pieces; i++) {
-      int64_t rows = tiles * (i + 1) / pieces - at;
-      K(conv_gather_tiles)[vectors - 1][rows - 1](&tile);
-      tile.skip += rows * tile.step;
-      tile.out += rows * vectors * VL;
-      at += rows;
-    }
+  Run run = {job->values + element * job->value_step, weights, job->in};
+  GatherTile tile = {.runs = &run, .count = 1, .step = job->pixel, .out = made};
+  for (int64_t i = 0, at = 0; i < pieces; i++) {
+    int64_t rows = tiles * (i + 1) / pieces - at;
+    K(conv_gather_tiles)[vectors - 1][rows - 1](&tile);
+    tile.skip += rows * tile.step;
+    tile.out += rows * vectors * VL;
+    at += rows;
   }
 }
 
 /* One block of channels of a unit's results, from `made`. */
-static void store_block(const Winograd *job, const Unit *unit, int64_t channel, int64_t width) {
+static void store_block(const Winograd *job, const Unit *unit, const real *from, int64_t channel,
+                        int64_t width) {
   const OpCall *call = job->call;
   int64_t plane = job->height * job->width, columns = job->layout.columns;
   int64_t channels = job->out - channel < width ? job->out - channel : width;
-  const real *bias = call->inputs > 2 ? call->in[2].data : NULL, *from = job->made;
+  const real *bias = call->inputs > 2 ? call->in[2].data : NULL;
   if (bias) bias += channel;
+  int64_t step = (job->layout.tiles + 1) * width;
   for (int64_t image = 0; image < unit->images; image++) {
     real *out = (real *)call->out.data + ((unit->image + image) * job->out + channel) * plane;
     int64_t first = 2 * unit->row, last = 2 * (unit->row + unit->rows);
@@ -250,8 +248,7 @@ static void store_block(const Winograd *job, const Unit *unit, int64_t channel, 
       int64_t line = 2 * columns * width;
       for (int64_t column = 0; column < columns; column++, from += width)
         for (int64_t c = 0; c < width; c += VL)
-          transform_result(job->strip + 2 * column * width + c, line, width, from + c,
-                           job->made_step);
+          transform_result(job->strip + 2 * column * width + c, line, width, from + c, step);
       for (int64_t i = 0; i < 2 && y + i < last; i++)
         scatter_row(out + (y + i) * job->width, plane, 1, job->strip + i * line, width, job->width,
                     channels, bias);
@@ -260,6 +257,18 @@ static void store_block(const Winograd *job, const Unit *unit, int64_t channel, 
       epilogue_apply(call->epilogue, out + k * plane + first * job->width,
                      (last - first) * job->width);
   }
+}
+
+/* Products of the block that begins at channel o: (16, tiles + 1, block), alone or after those of
+ * the blocks before, which all have two vectors. */
+static real *made_at(const Winograd *job, int64_t o) {
+  return job->made + (job->layout.by_element ? 16 * (job->layout.tiles + 1) * o : 0);
+}
+
+static void multiply_block(const Winograd *job, const Unit *unit, int element, int64_t o) {
+  int64_t width = block_width(job->out - o);
+  multiply(job, element, job->weights + 16 * job->in * o + element * job->in * width, unit->tiles,
+           (int)(width / VL), made_at(job, o) + element * (job->layout.tiles + 1) * width);
 }
 
 void K(conv_winograd)(const OpCall *call, const ConvShape *shape, bool transposed, int part,
@@ -280,13 +289,13 @@ void K(conv_winograd)(const OpCall *call, const ConvShape *shape, bool transpose
   for (int64_t index = range.begin; index < range.end; index++) {
     Unit unit = unit_at(&job, index);
     transform_unit(&job, &unit);
-    const real *weights = job.weights;
+    if (job.layout.by_element)
+      for (int element = 0; element < 16; element++)
+        for (int64_t o = 0; o < job.out; o += 2 * VL) multiply_block(&job, &unit, element, o);
     for (int64_t o = 0; o < job.out; o += 2 * VL) {
-      int64_t width = block_width(job.out - o);
-      job.made_step = (job.layout.tiles + 1) * width;
-      multiply_block(&job, weights, unit.tiles, (int)(width / VL));
-      store_block(&job, &unit, o, width);
-      weights += 16 * job.in * width;
+      for (int element = 0; element < 16 && !job.layout.by_element; element++)
+        multiply_block(&job, &unit, element, o);
+      store_block(&job, &unit, made_at(&job, o), o, block_width(job.out - o));
     }
   }
 }
