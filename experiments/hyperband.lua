@@ -69,11 +69,11 @@ end
 report.sweep(hyperband, { table = false })
 report.plot {
   title = "What as many epochs find", x = { label = "epochs trained, all trials together" },
-  y = { label = "best validation accuracy so far", min = 0.7 },
+  y = { label = "best validation accuracy so far", min = 0.8 },
   series = { { name = "Hyperband", x = x, y = y, style = "steps" },
     { name = "every trial to its end", x = px, y = py, style = "steps", dash = "dashed" } },
-  file = "results/hyperband-epochs",
+  file = "results/hyperband-progress",
 }
-print "\nplot: results/hyperband-epochs.png (and .svg)"
+print "\nplot: results/hyperband-progress.png (and .svg)"
 
 return hyperband

@@ -208,8 +208,8 @@ function M.sentence(study)
         comparison(study, test), confirmed.runner_up.config, text.number(math.abs(test.mean), decimals),
         text.number(low, decimals), text.number(high, decimals), test.p)
     else
-      words[2] = ("They do not tell it from the runner-up (configuration %d): a difference of %s, 95 %% interval "
-        .. "%s to %s, p = %.2g."):format(confirmed.runner_up.config, text.number(test.mean, decimals),
+      words[2] = ("These seeds do not tell it from the runner-up (configuration %d): a difference of %s, 95 %% "
+        .. "interval %s to %s, p = %.2g."):format(confirmed.runner_up.config, text.number(test.mean, decimals),
         text.number(test.low, decimals), text.number(test.high, decimals), test.p)
     end
     words[3] = "This is the only comparison made on these seeds, so there is nothing to correct it for."

@@ -350,7 +350,8 @@ local function make_study(plan, journal, trials, total)
   end
   return studies.new {
     name = plan.name, version = journal.version, id = journal.id, store = plan.store,
-    store_handle = journal.store, objective = plan.goal, objectives = plan.goals, select = plan.select, race = plan.race,
+    store_handle = journal.store, objective = plan.goal, objectives = plan.goals, select = plan.select,
+    race = plan.race,
     names = plan.names, trials = list, script = script,
     info = {
       script = plan.script, objective = plan.objective, sampler = plan.sampler.name, seed = plan.seed,

@@ -75,6 +75,24 @@ tests["tiny_gpt.lua learns from its grammar, and from a file"] = function()
   testing.contains(out, "written freely:")
 end
 
+tests["samplers.lua compares samplers, and those that learn win"] = function()
+  local out = run("samplers", "40 3", { "samplers", "samplers-where" })
+  local random, gp = out:match("\nBranin +(%S+) .* (%S+)\nRosenbrock")
+  testing.ok(tonumber(gp) < tonumber(random), out)
+end
+
+tests["pareto.lua draws a front of small networks"] = function()
+  local out = run("pareto", "--quiet --trials 16 --set epochs=1", { "small-and-good-front" })
+  testing.matches(out, "the front:\n +%d+%.%d+ %% +%d+ parameters")
+end
+
+tests["hyperband.lua compares at equal epochs"] = function()
+  local out = run("hyperband", "--quiet --trials 4 --set confirm=1 --set space.batch_size=200",
+    { "hyperband-progress" })
+  testing.matches(out, "hyperband +%d+ trials, +%d+ epochs: best %d+")
+  testing.matches(out, "no%-pruner +%d+ trials, +%d+ epochs: best %d+")
+end
+
 tests["every script is listed"] = function()
   local list = testing.read(HERE .. "../../experiments/README.md")
   local files = io.popen(("cd %s && ls *.lua course/*.lua"):format(testing.quote(HERE .. "../../experiments")))
