@@ -41,7 +41,7 @@ local function status_text(file)
   end
   local lines, done = {}, 0
   for _, trial in ipairs(seen.trials) do
-    done = done + (trial.state ~= "running" and 1 or 0)
+    done = done + (trial.number > 0 and trial.state ~= "running" and 1 or 0) -- below 0: fresh seeds for the winner
   end
   local live = running(seen.session)
   lines[1] = ("sweep '%s': %d of %s trials, %s"):format(seen.study.name, done, seen.study.trials or "?",
