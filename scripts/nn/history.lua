@@ -1,0 +1,43 @@
+--- What training leaves behind: a row of numbers for every epoch.
+local options = require "options"
+
+---@class History
+---@field epochs table[] one row an epoch: epoch, loss, metrics, val_loss, val_metrics, lr, seconds
+---@field status "ok"|"diverged"|"stopped"
+---@field message? string why it stopped early
+---@field best_epoch? integer
+local History = { __name = "History" }
+History.__index = History
+
+--- The values of one column: history:column("val_accuracy").
+---@param name string
+---@return number[]
+function History:column(name)
+  local values = {}
+  for i, row in ipairs(self.epochs) do
+    values[i] = row[name] or 0 / 0
+  end
+  return values
+end
+
+--- Draw the curves: `history:plot { file = "results/curve" }`; see report.curves.
+---@param given? table
+function History:plot(given)
+  return require("report").curves(self, given)
+end
+
+function History:__tostring()
+  local last = self.epochs[#self.epochs]
+  local parts = { ("%d epochs, %s"):format(#self.epochs, self.status) }
+  for _, key in ipairs(last and options.keys(last) or {}) do
+    if key ~= "epoch" and key ~= "seconds" and type(last[key]) == "number" then
+      parts[#parts + 1] = ("%s %.6g"):format(key, last[key])
+    end
+  end
+  if self.message then
+    parts[#parts + 1] = self.message
+  end
+  return table.concat(parts, ", ")
+end
+
+return History
