@@ -25,7 +25,7 @@ bench.report("sweep", 64, function()
     name = "bench", store = store, objective = "max val_accuracy", seeds = 4, quiet = true, table = false,
     workers = bench.threads,
     space = { hidden = search.choice { 16, 32, 64, 128 }, lr = search.choice { 1e-4, 3e-4, 1e-3, 3e-3 } },
-    sampler = "grid",
+    sampler = "grid", confirm = 0,
     run = function(trial)
       local model = nn.Sequential { nn.Linear(trial.params.hidden, "relu"), nn.Linear(10) }
       local history = model:fit(train, { optimizer = nn.Adam { lr = trial.params.lr }, epochs = 20,

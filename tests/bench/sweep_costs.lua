@@ -37,7 +37,7 @@ end
 local function sweep(count)
   search.sweep { name = "digits", objective = "max val_accuracy", store = os.tmpname() .. ".db", arguments = {},
     workers = 1, quiet = true, table = false, space = { index = search.int(1, count or #configs) },
-    trials = count or #configs, sampler = function(k) return { index = k } end,
+    confirm = 0, trials = count or #configs, sampler = function(k) return { index = k } end,
     run = function(trial)
       return count and 1 or fit(configs[trial.params.index], trial)
     end }

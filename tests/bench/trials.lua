@@ -30,6 +30,7 @@ end
 local began = proc.now()
 search.sweep {
   name = "trials", objective = "max score", sampler = "random", trials = count, store = store, arguments = {},
+  confirm = 0, -- as many trials as said
   workers = workers, quiet = true, table = false, space = { x = search.float(0, 1), y = search.float(0, 1) },
   run = function(trial)
     return { score = trial.params.x - trial.params.y }
