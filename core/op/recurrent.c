@@ -37,13 +37,15 @@ static Status check_operand(const OpShape *call, int index, const char *what, co
   return NN_OK;
 }
 
-/* A sequence (N, T, *) with at least one step and one feature. */
-static Status check_sequence(const OpShape *call, int index, const char *what, Err *err) {
+/* A sequence (N, T, *), or steps first (T, N, *), with at least one step and one feature. */
+static Status check_sequence(const OpShape *call, int index, const char *what, bool steps_first,
+                             Err *err) {
   char text[SHAPE_TEXT_SIZE];
   const Shape *shape = call->shape[index];
-  if (shape->ndim == 3 && shape->dims[1] > 0 && shape->dims[2] > 0) return NN_OK;
-  return err_set(err, NN_SHAPE, "%s: %s must be sequences (n, steps, features), not of shape %s",
-                 op_info(call->op)->name, what, shape_text(shape, text));
+  if (shape->ndim == 3 && shape->dims[!steps_first] > 0 && shape->dims[2] > 0) return NN_OK;
+  return err_set(err, NN_SHAPE, "%s: %s must be sequences (%s, features), not of shape %s",
+                 op_info(call->op)->name, what, steps_first ? "steps, n" : "n, steps",
+                 shape_text(shape, text));
 }
 
 static Status infer_recurrent(OpShape *call, Err *err) {
@@ -51,7 +53,7 @@ static Status infer_recurrent(OpShape *call, Err *err) {
   const Shape *x = call->shape[RNN_X], *w_hh = call->shape[RNN_W_HH];
   DType dtype = call->dtype[RNN_X];
   TRY(family_floats(call, 1, err));
-  TRY(check_sequence(call, RNN_X, "x", err));
+  TRY(check_sequence(call, RNN_X, "x", false, err));
   int64_t hidden = w_hh->ndim == 2 ? w_hh->dims[1] : 0, wide = gates * hidden;
   Shape square = shape2(wide, hidden), of_x = shape2(wide, x->dims[2]);
   Shape bias = {.ndim = 1, .dims = {wide}}, rows = {.ndim = 1, .dims = {x->dims[0]}};
@@ -89,7 +91,7 @@ static Status infer_gradient(OpShape *call, GradSizes *sizes, bool steps_first, 
   DType dtype = call->dtype[0];
   int gates = gates_of(call->op);
   TRY(family_floats(call, 1, err));
-  TRY(check_sequence(call, 0, "operand 1", err));
+  TRY(check_sequence(call, 0, "operand 1", steps_first, err));
   *sizes = (GradSizes){saved->dims[steps_first], saved->dims[!steps_first],
                        w_hh->ndim == 2 ? w_hh->dims[1] : 1};
   Shape weights = shape2(gates * sizes->hidden, sizes->hidden);
@@ -137,8 +139,8 @@ Status infer_recurrent_weight_grad(OpShape *call, Err *err) {
   const Shape *x = call->shape[WEIGHT_G_X], *y = call->shape[WEIGHT_G_Y];
   DType dtype = call->dtype[0];
   TRY(family_floats(call, 1, err));
-  TRY(check_sequence(call, WEIGHT_G_X, "x", err));
-  TRY(check_sequence(call, WEIGHT_G_Y, "y", err));
+  TRY(check_sequence(call, WEIGHT_G_X, "x", false, err));
+  TRY(check_sequence(call, WEIGHT_G_Y, "y", false, err));
   int64_t rows = x->dims[0], steps = x->dims[1], features = x->dims[2], hidden = y->dims[2];
   if (gates != 1 && gates != 3 && gates != 4)
     return err_set(err, NN_BAD_ARGUMENT, "%s: gates must be 1, 3 or 4, not %lld",
@@ -163,7 +165,7 @@ Status infer_recurrent_input_grad(OpShape *call, Err *err) {
   const Shape *d = call->shape[INPUT_G_D], *w_ih = call->shape[INPUT_G_W_IH];
   char td[SHAPE_TEXT_SIZE], tw[SHAPE_TEXT_SIZE];
   TRY(family_floats(call, 2, err));
-  TRY(check_sequence(call, INPUT_G_D, "d", err));
+  TRY(check_sequence(call, INPUT_G_D, "d", true, err));
   if (w_ih->ndim != 2 || (w_ih->dims[0] != d->dims[2] && w_ih->dims[0] * 4 != d->dims[2] * 3))
     return err_set(err, NN_SHAPE, "%s: d %s and w_ih %s do not belong together",
                    op_info(call->op)->name, shape_text(d, td), shape_text(w_ih, tw));

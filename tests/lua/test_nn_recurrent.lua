@@ -343,4 +343,15 @@ tests["what does not fit is refused with the layer's name and line"] = function(
   end)
 end
 
+tests["a batch of no rows has gradients of zero"] = function()
+  for name, gates in pairs { lstm = 4, gru = 3, rnn = 1 } do
+    local x = tensor.zeros { 0, 3, 5 }:requires_grad()
+    local w_ih, w_hh = tensor.ones { 2 * gates, 5 }:requires_grad(), tensor.ones { 2 * gates, 2 }:requires_grad()
+    local y = op[name](x, w_ih, w_hh)
+    y:sum():backward()
+    testing.equal(table.concat(x:grad():shape(), " "), "0 3 5")
+    testing.equal(w_ih:grad():abs():sum():item() + w_hh:grad():abs():sum():item(), 0)
+  end
+end
+
 return testing.run(tests)
