@@ -129,11 +129,15 @@ PlanInfo plan_info(const Plan *plan) {
 
 /* ---- the first NaN or infinity ---- */
 
-static bool all_finite(const void *data, DType dtype, int64_t count) {
+/* In what is given, and in statistics, -inf is no accident: masks are made of it. */
+static bool all_finite(const Value *value) {
+  DType dtype = value->node->dtype;
+  int64_t count = shape_count(&value->node->shape);
+  bool mask = value->node->kind != NODE_OP;
   for (int64_t i = 0; i < count; i++) {
-    double value =
-        dtype == DTYPE_F32 ? (double)((const float *)data)[i] : ((const double *)data)[i];
-    if (!isfinite(value)) return false;
+    double at = dtype == DTYPE_F32 ? (double)((const float *)value->data)[i]
+                                   : ((const double *)value->data)[i];
+    if (!isfinite(at) && !(mask && at == -INFINITY)) return false;
   }
   return true;
 }
@@ -155,7 +159,7 @@ Status plan_find_nonfinite(const Plan *plan, const OpRun *run, Ref *out, Err *er
   for (Ref ref = 0; ref < plain->value_count && *out == REF_NONE; ref++) {
     const Value *value = &plain->values[ref];
     if (!value->needed || !value->data || value->node->dtype == DTYPE_I64) continue;
-    if (!all_finite(value->data, value->node->dtype, shape_count(&value->node->shape))) *out = ref;
+    if (!all_finite(value)) *out = ref;
   }
   plan_free(plain);
   return NN_OK;

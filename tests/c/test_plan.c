@@ -273,6 +273,10 @@ static void the_first_nonfinite_value_is_found(void **state) {
   Ref bad;
   check(plan_find_nonfinite(plan, &(OpRun){0}, &bad, &err), &err);
   assert_int_equal(bad, net.ref[2]);
+  tensor_set(&net.param[2], 0, -INFINITY); /* as masks are: what comes of it counts */
+  check(plan_find_nonfinite(plan, &(OpRun){0}, &bad, &err), &err);
+  assert_true(bad > net.ref[2]);
+  assert_int_equal(graph_node(net.graph, bad)->kind, NODE_OP);
   plan_free(plan);
   net_free(&net);
 }
