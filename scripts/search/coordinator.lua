@@ -185,6 +185,7 @@ assign = function(self, slot)
     return
   end
   local trial = not self.stopping and not self.hopeless and self.order:next() or nil
+  settle(self) -- in a sweep that is continued, all may have come to their rung before
   self.progress.setup.total = self.order.expected or self.order.total
   worker.waiting = trial == orders.WAIT
   if worker.waiting then
@@ -229,21 +230,31 @@ local function hire(self, slot)
   assign(self, slot)
 end
 
---- Keep of a row of metrics what samplers and pruners learn from: the objective's curve, and the last row.
+--- Keep of a row of metrics what samplers and pruners learn from: the objective's curve and the last row, each
+--- epoch once and in order, as the store has them.
 ---@param trial table
 ---@param row table
 ---@param metric string
 function M.learn(trial, row, metric)
-  if trial.final and trial.final.epoch == row.epoch then -- added to what is known of the epoch
+  local final = trial.final
+  if final and final.epoch == row.epoch then -- added to what is known of the epoch
     for name, value in pairs(row) do
-      trial.final[name] = value
+      final[name] = value
     end
-  else
+  elseif not final or row.epoch > final.epoch then
     trial.final = row
   end
   trial.curve = trial.curve or {}
   if type(row[metric]) == "number" then
-    trial.curve[#trial.curve + 1] = { row.epoch, row[metric] + 0.0 }
+    local curve, place = trial.curve, #trial.curve
+    while place > 0 and curve[place][1] > row.epoch do
+      place = place - 1
+    end
+    if place == 0 or curve[place][1] < row.epoch then
+      place = place + 1
+      table.insert(curve, place, {})
+    end
+    curve[place] = { row.epoch, row[metric] + 0.0 }
   end
 end
 

@@ -246,9 +246,9 @@ end
 function Record:adopt(child, parent)
   self:start(child, nil)
   self:write("trial_set_parent", parent.number, child.id)
-  local state = self:recall(parent, "last")
+  local state, epoch = self:recall(parent, "last")
   if state then
-    self:write("checkpoint_set", child.id, "last", 0, state)
+    self:write("checkpoint_set", child.id, "last", epoch, state)
   end
   child.at_rung = true
 end
@@ -262,10 +262,22 @@ function Record:checkpoint(trial, name, epoch, data)
   self:write("checkpoint_set", trial.id, name, epoch, data)
 end
 
---- What `checkpoint` kept, or nil.
+--- What `checkpoint` kept, or nil; and its epoch.
 function Record:recall(trial, name)
   local found = trial.id and check(self.store:rows("checkpoint_get", trial.id, name))[1]
-  return found and found.data
+  if found then
+    return found.data, found.epoch
+  end
+end
+
+--- The epochs of the trials that can go on from one, by their rows in the store.
+---@return table<integer, integer>
+function Record:resumable()
+  local epochs = {}
+  for _, row in ipairs(check(self.store:rows("checkpoint_list"))) do
+    epochs[row.trial] = row.kind == "last" and row.epoch or epochs[row.trial]
+  end
+  return epochs
 end
 
 --- Forget it.

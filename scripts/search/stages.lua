@@ -29,12 +29,13 @@ local function value_at(trial, epoch)
   return value, reached
 end
 
--- The mean of a unit's trials at a rung, larger being better; -inf when one of them has no value.
+-- The mean of a unit's trials at a rung, larger being better; -inf when one of them has no value. How a trial
+-- ended after the rung does not count: the decision comes out the same when it is taken again later.
 local function score_of(self, unit, rung)
   local sum = 0
   for _, trial in ipairs(unit.trials) do
-    local value = value_at(trial, rung)
-    local good = value and value == value and trial.state ~= "failed" and trial.state ~= "diverged"
+    local value, reached = value_at(trial, rung)
+    local good = value and value == value and (reached or trial.state ~= "failed" and trial.state ~= "diverged")
     if not good then
       return -math.huge
     end
@@ -350,8 +351,10 @@ function M.population(given)
       for i = 1, replaced do
         local worst, best = order[#order + 1 - i], order[i]
         local parent, loser = best.trials[1], worst.trials[1]
-        if ended(parent) or ended(loser) then
-          goto continue -- who has ended leaves nothing to go on from, and nothing to replace
+        local _, there = value_at(parent, rung)
+        local _, replaceable = value_at(loser, rung)
+        if not (there and replaceable) then
+          goto continue -- who ended before leaves nothing to go on from, and nothing to replace
         end
         self.newest = (self.newest or size) + 1
         local number = self.newest

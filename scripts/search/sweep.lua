@@ -286,6 +286,18 @@ local function recall(journal, trials, metric)
   learn()
 end
 
+-- A trial in flight has come no farther than it can go on from: an epoch that was reported after its last
+-- checkpoint is trained again, or who is judged at a rung would go on from before it.
+local function forget_unkept(journal, trials)
+  local kept = journal:resumable()
+  for _, trial in pairs(trials) do
+    local curve = not trial.state and trial.curve or {}
+    while #curve > 0 and curve[#curve][1] > (kept[trial.id] or 0) do
+      curve[#curve] = nil
+    end
+  end
+end
+
 -- Trials the store knows: finished ones with their results, others with their row only.
 local function known_trials(rows, plan)
   local trials = {}
@@ -405,6 +417,7 @@ local function coordinate(crew, plan, journal)
   local trials = known_trials(journal.done, plan)
   if plan.pruner or plan.sampler.tell then
     recall(journal, trials, plan.goal.metric)
+    forget_unkept(journal, trials)
   end
   honour(plan, journal)
   if plan.test then

@@ -27,7 +27,7 @@ M.PROBED = setmetatable({}, { __tostring = function() return "the pre-flight end
 -- What a checkpoint kept of the trial: its rows, which are reported again, and the states of its fits.
 local function take_up(self, text)
   local fine, saved = pcall(proc.decode, text)
-  if not fine or type(saved) ~= "table" then
+  if not fine or type(saved) ~= "table" or type(saved.rows) ~= "table" or type(saved.states) ~= "table" then
     return -- it begins anew
   end
   self.rows, self.states, self.samples = saved.rows, saved.states, saved.samples
@@ -67,9 +67,17 @@ function Trial:probed(measured)
   error(M.PROBED, 0)
 end
 
+--- Whether the run ended where it was to pause, with or without a checkpoint. One that does not heed the
+--- pause has reported more.
+---@private
+---@return boolean
+function Trial:left()
+  return self.left_at == #self.rows or self.paused_at == #self.rows
+end
+
 --- Record metrics of one epoch (or step); fit does it with `trial = trial`, and stops when this returns
 --- "stop" (a pruner ended the trial) or "pause" (it goes on later). Loops of one's own should return then,
---- after trial:save in the second case.
+--- after trial:save in the second case: without it the trial begins anew.
 ---@param epoch integer counts up; a repeated epoch adds to or replaces what was recorded
 ---@param metrics table<string, number> values that are not numbers are left out
 ---@return string? verdict
@@ -100,7 +108,7 @@ function Trial:report(epoch, metrics)
   if self.pruned then
     return "stop"
   elseif proc.pause_asked() or self.to and number >= self.to then
-    self.paused = true
+    self.paused, self.paused_at = true, self.paused_at or #self.rows
     return "pause"
   end
 end

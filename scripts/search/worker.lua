@@ -43,7 +43,7 @@ end
 
 -- What `run` returned besides is of the whole trial, and stands with its last epoch.
 local function take_more(trial, more)
-  if type(more) == "table" and trial.left_at ~= #trial.rows then
+  if type(more) == "table" and not trial:left() then
     local last = trial.rows[#trial.rows]
     trial:report(last and last.epoch or 1, more)
   end
@@ -68,7 +68,7 @@ local function conclude(trial, objective, result, more)
   done.epochs, done.weights = #trial.rows, trial.weights
   take_more(trial, more)
   done.samples = trial.samples
-  if trial.left_at == #trial.rows then
+  if trial:left() then
     return { kind = "done", state = "paused", epochs = #trial.rows, last = done.last, best = done.best }
   elseif trial.pruned and done.last then
     done.state, done.reason, done.message = "pruned", "pruned", trial.pruned

@@ -198,6 +198,15 @@ return testing.run {
     testing.equal(status, 0, err)
     testing.equal(dump(folder .. "/killed.db"), dump(folder .. "/whole.db"))
   end,
+  ["a curve that was reported twice, or backwards, is learnt as the store has it"] = function()
+    local got, learn = {}, require("search.coordinator").learn
+    for _, row in ipairs { { 1, 5 }, { 2, 4 }, { 3, 3 }, { 1, 9 }, { 2, 8 }, { 5, 1 }, { 4, 2 } } do
+      learn(got, { epoch = row[1], loss = row[2] }, "loss")
+    end
+    learn(got, { epoch = 5, size = 7 }, "loss")
+    testing.equal(got.curve, { { 1, 9 }, { 2, 8 }, { 3, 3 }, { 4, 2 }, { 5, 1 } })
+    testing.equal(got.final, { epoch = 5, loss = 1, size = 7 })
+  end,
   ["an unknown pruner is an error that suggests"] = function()
     testing.raises("did you mean 'median'?", function() pruners.make("medain", MAX) end)
     testing.raises("unknown option", function() search.pruner.asha { reductoin = 3 } end)

@@ -31,7 +31,7 @@ return search.sweep {
 local function dump(file)
   local opened, lines = assert(store.open(file, "read")), {}
   for _, row in ipairs(opened:rows("trial_list", 1)) do
-    lines[#lines + 1] = table.concat({ row.number, row.params, row.state, row.epochs, ("%a"):format(row.last),
+    lines[#lines + 1] = table.concat({ row.number, row.params, row.state, row.epochs, row.last and ("%a"):format(row.last) or "",
       row.weights or "", row.parent or "", row.message or "" }, " ")
   end
   local left = #opened:rows("checkpoint_list")
@@ -71,7 +71,49 @@ local function everywhere(trials, seeds, pruner)
   return search.load(path).trials, epochs
 end
 
+-- A loop of one's own that saves, or begins anew after each pause.
+local OWN = [[
+local search = require "search"
+return search.sweep {
+  name = "own", objective = "min loss", table = false, checkpoint_every = 0, preflight = false,
+  sampler = "random", trials = 8, pruner = %s, space = { rate = search.float(1e-4, 1, { log = true }) },
+  run = function(trial)
+    local text, epoch = trial:resume()
+    local state = tonumber(text or 1)
+    for k = (epoch or 0) + 1, 16 do
+      state = state * 0.9 + trial.params.rate * ((k * 7919) %% 13)
+      if trial.number == 5 and k > 5 then
+        error "fails after its first rungs"
+      end
+      local stop = os.clock() + (tonumber(os.getenv "SLOW") or 0)
+      repeat until os.clock() > stop
+      local verdict = trial:report(k, { loss = state })
+      %s
+      if verdict then return end
+    end
+  end,
+}
+]]
+
 return testing.run {
+  ["decisions are the same when a sweep is killed or interrupted again and again, between any two of them"] = function()
+    local save = "trial:save(('%.17g'):format(state))"
+    for i, case in ipairs { { "search.pruner.population { interval = 4, epochs = 16, share = 0.5 }", save },
+      { "search.pruner.population { interval = 4, epochs = 16 }", "" },
+      { "search.pruner.halving { size = 8, max_epochs = 16, reduction = 2 }", save },
+      { "search.pruner.halving { size = 8, max_epochs = 16 }", "" } } do
+      local script = testing.write(("%s/own%d.lua"):format(folder, i), OWN:format(case[1], case[2]))
+      local calm, chaos = ("%s/calm%d.db"):format(folder, i), ("%s/chaos%d.db"):format(folder, i)
+      local _, err, status = testing.sh(("{nnrun} %s --quiet -j 4 --store %s"):format(script, calm))
+      testing.equal(status, 3, err)
+      for k, seconds in ipairs { 0.2, 0.3, 0.25, 0.33, 0.22, 0.28 } do
+        testing.sh(("SLOW=0.01 timeout -s %s %g {nnrun} %s --quiet -j 3 --store %s"):format(
+          k % 3 == 0 and "INT" or "KILL", seconds, script, chaos))
+      end
+      testing.sh(("{nnrun} %s --quiet -j 2 --store %s"):format(script, chaos))
+      testing.equal(dump(chaos), dump(calm), case[1])
+    end
+  end,
   ["halving trains each rung once, and the best third of a group goes on"] = function()
     local trials, epochs = everywhere(18, 1, "search.pruner.halving { size = 9, max_epochs = 9 }")
     testing.equal(epochs, 2 * (9 * 1 + 3 * 2 + 1 * 9))
