@@ -77,6 +77,10 @@ static void catch_crashes(lua_State *L, int fd) {
   struct sigaction pause = {.sa_handler = on_pause, .sa_flags = SA_RESTART};
   sigemptyset(&pause.sa_mask);
   sigaction(SIGUSR1, &pause, NULL);
+  sigset_t ready; /* one that came since the fork is delivered now */
+  sigemptyset(&ready);
+  sigaddset(&ready, SIGUSR1);
+  sigprocmask(SIG_UNBLOCK, &ready, NULL);
 }
 
 /* channel:receive() -> value, or nothing when the coordinator wants no more. */

@@ -33,6 +33,7 @@ typedef struct Slot {
   int number;
   bool used;
   pid_t pid;               /* 0 until the zygote has reported it */
+  int signal;              /* to be sent then; 0 */
   Watch *channel, *output; /* NULL when closed */
   FrameBuffer frames;
 } Slot;
@@ -188,7 +189,10 @@ static Slot *slot_of_pid(Crew *crew, pid_t pid) {
 
 static void on_report(Crew *crew, const ZygoteReport *report) {
   if (report->kind == ZYGOTE_SPAWNED) {
-    crew->slots[report->slot]->pid = report->pid;
+    Slot *begun = crew->slots[report->slot];
+    begun->pid = report->pid;
+    if (begun->signal) kill(begun->pid, begun->signal);
+    begun->signal = 0;
     return;
   }
   Slot *slot =
@@ -330,7 +334,11 @@ void crew_dismiss(Crew *crew, int number) {
 
 void crew_kill(Crew *crew, int number, int signal_number) {
   Slot *slot = slot_at(crew, number);
-  if (slot && slot->pid > 0) kill(slot->pid, signal_number);
+  if (!slot) return;
+  if (slot->pid > 0)
+    kill(slot->pid, signal_number);
+  else
+    slot->signal = signal_number;
 }
 
 Status crew_next(Crew *crew, int timeout_ms, CrewEvent *event, Err *err) {

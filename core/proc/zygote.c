@@ -90,7 +90,9 @@ static int zygote_serve(int control) {
   sigset_t waiting, mask;
   sigemptyset(&waiting);
   sigaddset(&waiting, SIGCHLD);
+  sigaddset(&waiting, SIGUSR1); /* workers unblock it when they are ready for it */
   sigprocmask(SIG_BLOCK, &waiting, &mask);
+  sigaddset(&mask, SIGUSR1);
   sigdelset(&mask, SIGCHLD); /* SIGCHLD comes only inside ppoll: none is missed */
   install(SIGCHLD, SA_NOCLDSTOP);
   const pid_t self = getpid();
