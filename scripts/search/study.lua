@@ -104,15 +104,20 @@ local function make_configs(study, names)
     config.seeds[#config.seeds + 1] = trial.seed
   end
   for _, config in ipairs(configs) do
-    local last, best = {}, {}
-    for _, trial in ipairs(config.trials) do
-      if trial.state == "finished" then
-        last[#last + 1], best[#best + 1] = trial.last, trial.best
+    local only = config.trials[1]
+    if #config.trials == 1 and only.state == "finished" then -- so it is with very many: make no lists
+      config.n, config.status = 1, "ok"
+      config.last, config.best = { mean = only.last or NAN, std = NAN }, { mean = only.best or NAN, std = NAN }
+    else
+      local last, best = {}, {}
+      for _, trial in ipairs(config.trials) do
+        if trial.state == "finished" then
+          last[#last + 1], best[#best + 1] = trial.last, trial.best
+        end
       end
+      config.n, config.status = #last, status_of(config.trials)
+      config.last, config.best = summary(last), summary(best)
     end
-    config.n = #last
-    config.last, config.best = summary(last), summary(best)
-    config.status = status_of(config.trials)
     config.raced = study.race and #config.trials < study.info.seeds or nil
     if config.raced and config.status == "ok" then
       config.status = "out of the race"
