@@ -90,7 +90,7 @@ function M.put(run, text, copied)
   for i, param in ipairs(book.params) do
     param.frozen = state.frozen[i] or nil
   end
-  if average then
+  if average and state.average then -- a copied trial's may not have been averaged
     average.count, average.shown = state.average.count, state.average.shown
     average.mean:set_bytes(state.average.mean)
     average.training:set_bytes(state.average.training)
