@@ -68,7 +68,7 @@ local search_Trial = {}
 
 --- Record metrics of one epoch (or step); fit does it with `trial = trial`, and stops when this returns
 --- "stop" (a pruner ended the trial) or "pause" (it goes on later). Loops of one's own should return then,
---- after trial:save in the second case.
+--- after trial:save in the second case: without it the trial begins anew.
 ---@param epoch integer counts up; a repeated epoch adds to or replaces what was recorded
 ---@param metrics table<string, number> values that are not numbers are left out
 ---@return string? verdict
