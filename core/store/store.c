@@ -205,6 +205,24 @@ static int open_as_it_lies(Store *store) {
                          SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
 }
 
+/* Reading changes no file: a store of an older schema is read as a copy in memory, with the tables
+ * of now. */
+static Status read_copy(Store *store, int version, Err *err) {
+  sqlite3 *copy = NULL;
+  int code = sqlite3_open_v2(":memory:", &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+  sqlite3_backup *backup =
+      code == SQLITE_OK ? sqlite3_backup_init(copy, "main", store->db, "main") : NULL;
+  if (backup) code = sqlite3_backup_step(backup, -1);
+  sqlite3_backup_finish(backup);
+  if (code != SQLITE_DONE) {
+    sqlite3_close(copy);
+    return store_fail(store, code == SQLITE_OK ? SQLITE_NOMEM : code, "reading it", err);
+  }
+  sqlite3_close(store->db);
+  store->db = copy;
+  return migrate(store, version, err);
+}
+
 static Status open_to_read(Store *store, Err *err) {
   if (access(store->path, R_OK) != 0)
     return err_set(err, NN_NOT_FOUND, "cannot read run store '%s': %s", store->path,
@@ -221,9 +239,8 @@ static Status open_to_read(Store *store, Err *err) {
   sqlite3_busy_timeout(store->db, BUSY_MS);
   int version = 0;
   TRY(check_owner(store, &version, err));
-  /* An older schema lacks tables and columns only: what asks for those says so. */
   if (version == 0) return err_set(err, NN_FORMAT, "'%s' is empty, no run store yet", store->path);
-  return NN_OK;
+  return version < SCHEMA_VERSION ? read_copy(store, version, err) : NN_OK;
 }
 
 static void store_free(Store *store) {

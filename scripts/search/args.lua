@@ -56,6 +56,37 @@ local function split(word)
   return name or word, value
 end
 
+--- Words as one line that a shell, or `split_words`, takes apart again.
+---@param words string[]
+---@return string
+function M.join(words)
+  local parts = {}
+  for i, word in ipairs(words) do
+    parts[i] = word:find("^[%w_./=,:+-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
+  end
+  return table.concat(parts, " ")
+end
+
+--- The words of a recorded line.
+---@param line string
+---@return string[]
+function M.split_words(line)
+  local words, word, place = {}, nil, 1
+  while place <= #line do
+    local text, after = line:match("^'([^']*)'()", place)
+    if not text then
+      text, after = line:match("^\\?([^%s])()", place)
+    end
+    if text then
+      word, place = (word or "") .. text, after
+    else
+      words[#words + 1], word, place = word, nil, place + 1
+    end
+  end
+  words[#words + 1] = word
+  return words
+end
+
 --- Read the words after the script's name. Words that are no options are left to the script.
 ---@param words string[]
 ---@return table? given field -> value; `set` is a list of {name, value}

@@ -1,5 +1,6 @@
 --- `nnrun attach FILE`: a prompt on a sweep that is running, or on its store.
 local control = require "search.control"
+local json = require "search.json"
 local proc = require "core.proc"
 local progress = require "search.progress"
 local store = require "core.store"
@@ -64,12 +65,14 @@ local function ask(file, act)
   end
   local function count()
     local opened = assert(store.open(file, "read"))
-    local n = 0
+    local n, last = 0, nil
     for _, event in ipairs(assert(opened:rows("event_list", seen.study.id))) do
-      n = n + (event.kind == "control" and 1 or 0)
+      if event.kind == "control" then
+        n, last = n + 1, event.detail
+      end
     end
     opened:close()
-    return n
+    return n, last
   end
   local before = count()
   assert(control.ask(file, act))
@@ -77,7 +80,12 @@ local function ask(file, act)
   repeat
     proc.sleep(0.05)
   until count() > before or proc.now() > until_
-  return count() > before and "done" or "asked; the sweep has not answered yet"
+  local now, answer = count()
+  if now == before then
+    return "asked; the sweep has not answered yet"
+  end
+  local refused = json.decode(answer).refused
+  return refused and "refused: " .. refused or "done"
 end
 
 local function whole(value, name)

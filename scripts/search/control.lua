@@ -83,11 +83,9 @@ function ACTS.workers(loop, count)
 end
 
 function ACTS.trials(loop, count)
-  if loop.order.extend then -- a sweep in stages has its size from its pruner
-    loop.order:extend(count)
-    loop.progress.setup.total = loop.order.total
-    loop.record:set_trials(loop.order.total)
-  end
+  loop.order:extend(count)
+  loop.progress.setup.total = loop.order.total
+  loop.record:set_trials(loop.order.total)
 end
 
 local COUNTED = { workers = true, trials = true }
@@ -100,6 +98,12 @@ function M.act(loop, asked)
   local act, count = ACTS[asked.act], math.tointeger(asked.count)
   if not act or COUNTED[asked.act] and not (count and count > 0) then
     return false
+  end
+  if asked.act == "trials" and not loop.order.extend then -- stages and races have their size from the start
+    asked.refused = "the number of trials of this sweep is fixed: it is in stages, a race, or at its end"
+    loop.record:event(nil, "control", json.encode(asked))
+    loop.progress:note("asked from outside: trials " .. count .. "; refused: " .. asked.refused)
+    return true
   end
   loop.record:event(nil, "control", json.encode(asked))
   loop.progress:note("asked from outside: " .. asked.act .. (count and " " .. count or ""))

@@ -166,6 +166,10 @@ local function keep_budget(self)
   local needed = self.ended > 0 and self.seconds / self.ended or 0
   if needed > left or left <= 0 then
     local total = self.order:cut()
+    if self.cut_at == total then
+      return -- what has begun together ends together
+    end
+    self.cut_at = total
     self.record:event(nil, "decision", budgets.decision(budget, total, left, needed))
     self.progress:note(("budget of %s: no more than %d trials; %.3g s are left, one takes %.3g s"):format(budget.text,
       total, math.max(left, 0), needed))

@@ -9,6 +9,12 @@ local store = require "core.store"
 
 local M = {}
 
+-- A file name may not hold everything a parameter's name can, and must not lead out of the folder.
+local function safe(name)
+  name = name:gsub("[^%w_. /-]", "_"):gsub("%.%.", "__"):gsub("^/+", "")
+  return name
+end
+
 -- ---- TensorBoard: records of protocol buffers ----
 
 -- CRC-32C (Castagnoli 1993), reflected, as TFRecord files check their parts with; then rotated and
@@ -89,7 +95,7 @@ local function tensorboard_trial(study, trial, dir)
     end
   end
   -- The name holds no time or host: the same study gives the same files.
-  return files.write(("%s/%s/trial-%04d/events.out.tfevents.%d.nnrun"):format(dir, study.name, trial.number,
+  return files.write(("%s/%s/trial-%04d/events.out.tfevents.%d.nnrun"):format(dir, safe(study.name), trial.number,
     math.floor(time)), table.concat(parts))
 end
 
@@ -108,11 +114,6 @@ end
 -- MLflow numbers experiments by 18 digits and names runs by 32 hexadecimal ones; ours follow from the study.
 local function experiment_of(study)
   return ("%018d"):format(tonumber(store.sha256(study.name):sub(1, 14), 16) % 10 ^ 15 // 1 | 0)
-end
-
--- A file name may not hold everything a parameter's name can.
-local function safe(name)
-  return (name:gsub("[^%w_. /-]", "_"))
 end
 
 local function mlflow_trial(study, trial, dir, experiment)

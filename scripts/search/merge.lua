@@ -119,6 +119,8 @@ local function merge_study(into, from, study, names, taken)
     local known = have[trial.number]
     if known then -- begun here, finished there
       check(into:run("metric_clear", known.id))
+      check(into:run("output_clear", known.id))
+      check(into:run("checkpoint_clear_all", known.id))
       check(into:run("trial_clear", known.id))
     end
     maps.trial[trial.id] = copy_trial(into, from, id, trial, maps)

@@ -96,16 +96,19 @@ local function await(crew, deadline)
   end
 end
 
--- Let the worker go, and wait until it is gone.
+-- Let the worker go, and wait until it is gone. Returns the name of a signal that came meanwhile.
 local function dismiss(crew, kill)
   if kill then
     crew:kill(1, "SIGKILL")
   else
     crew:dismiss(1)
   end
+  local kind, _, value, signal
   repeat
-    local kind = crew:next(1)
+    kind, _, value = crew:next(1)
+    signal = kind == "signal" and value or signal
   until kind == "exit" or kind == "timeout" or not kind
+  return signal
 end
 
 --- Probe the points, one after the other.
@@ -122,7 +125,6 @@ function M.probe(crew, plan)
       if not fine then
         error(message, 0)
       end
-      there = true
     end
     crew:send(1, { probe = true, number = i, config = i, ["repeat"] = 1, params = params, seed = plan.seed_of(1) })
     local done = await(crew, proc.now() + PATIENCE)
@@ -132,20 +134,16 @@ function M.probe(crew, plan)
     end
     done.params = params
     results[i] = done
-    if done.state == "unknown" then
-      dismiss(crew, true)
-      there = false
-    elseif done.gone then
-      there = false
-    elseif done.state == "failed" then -- it ends by itself after an error
-      dismiss(crew)
-      there = false
+    local signal
+    if done.state == "unknown" or done.state == "failed" and not done.gone then -- this ends by itself after an error
+      signal = dismiss(crew, done.state == "unknown")
+    end
+    there = done.state ~= "unknown" and done.state ~= "failed"
+    if signal then
+      return results, signal
     end
   end
-  if there then
-    dismiss(crew)
-  end
-  return results
+  return results, there and dismiss(crew) or nil
 end
 
 -- ---- saying it ----

@@ -2,6 +2,7 @@
 ---
 --- The script and the modules it required are those the store holds, not those in the folder. The script
 --- runs up to its sweep of the study's name, and there the one trial is run, in this process.
+local args = require "search.args"
 local json = require "search.json"
 local options = require "options"
 local proc = require "core.proc"
@@ -203,8 +204,8 @@ function M.rerun(file, number, given)
     return nil, ("the store does not hold the script '%s'"):format(path)
   end
   local words = { [0] = path }
-  for word in (found.session and found.session.arguments or ""):gmatch("%S+") do
-    words[#words + 1] = word
+  for i, word in ipairs(args.split_words(found.session and found.session.arguments or "")) do
+    words[i] = word
   end
   _G.arg = words
   search_recorded(found.files)

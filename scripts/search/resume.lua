@@ -1,4 +1,5 @@
 --- Continuing a study: its command again, in its folder.
+local args = require "search.args"
 local proc = require "core.proc"
 local store = require "core.store"
 
@@ -44,7 +45,7 @@ function M.resume(file, name)
   end
   local words = { [0] = study.script, [-1] = "nnrun" }
   local skip
-  for word in (session.arguments or ""):gmatch("%S+") do
+  for _, word in ipairs(args.split_words(session.arguments or "")) do
     local old = word == "--store" or word:find("^%-%-store=") or word == "--fresh"
     if not old and not skip then
       words[#words + 1] = word

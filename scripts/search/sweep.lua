@@ -210,19 +210,13 @@ local function total_of(asked, sampler)
   return math.min(asked.trials or all, all or asked.trials)
 end
 
-local function quote(word)
-  return word:find("^[%w_./=,:+-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
 -- The command that continues this sweep.
 local function resume_command(words)
-  local parts = { quote(words[-1] or "nnrun"), quote(words[0] or "SCRIPT") }
+  local parts = { words[-1] or "nnrun", words[0] or "SCRIPT" }
   for _, word in ipairs(words) do
-    if word ~= "--fresh" then
-      parts[#parts + 1] = quote(word)
-    end
+    parts[#parts + 1] = word ~= "--fresh" and word or nil
   end
-  return table.concat(parts, " ")
+  return args.join(parts)
 end
 
 local function make_plan(asked, words)
@@ -234,6 +228,11 @@ local function make_plan(asked, words)
   local sampler = proposals.new { space = space, seed = asked.seed, constraint = asked.constraint,
     sampler = asked.sampler, goals = asked.goals }
   local pruner = pruners.make(asked.pruner, asked.goals[1])
+  local budget = asked.budget and budgets.parse(asked.budget)
+  if budget and pruner and pruner.order and budget.kind ~= "seconds" then
+    options.fail("search.sweep: pruner '%s' trains its configurations in stages, which a budget of %s cannot end; "
+      .. "give trials, or a budget in seconds", pruner.name, budget.kind)
+  end
   local files, script = record.files(asked.run)
   local recorded = {} -- trials the store had
   return {
@@ -241,7 +240,7 @@ local function make_plan(asked, words)
     select = asked.select, space_text = json.encode(space:describe()), sampler = sampler,
     pruner = pruner, lag = asked.lag, names = names, label = label, seed = asked.seed, seeds = asked.seeds,
     trials = asked.trials,
-    checkpoints = asked.checkpoints, budget = asked.budget and budgets.parse(asked.budget), space = space,
+    checkpoints = asked.checkpoints, budget = budget, space = space,
     constraint = asked.constraint, dry_run = asked.dry_run,
     threads = asked.threads, timeout = asked.timeout, stall = asked.stall, retries = asked.retries,
     memory = asked.memory and bytes_of(asked.memory), memory_text = tostring(asked.memory),
@@ -251,7 +250,7 @@ local function make_plan(asked, words)
     store = asked.store or ("results/%s.db"):format(asked.name),
     workers = asked.workers or proc.cores(), total = total_of(asked, sampler),
     most = pruner and pruner.most and pruner.most(total_of(asked, sampler)) or total_of(asked, sampler),
-    arguments = table.concat(words, " "), command = resume_command(words), recorded = recorded,
+    arguments = args.join(words), command = resume_command(words), recorded = recorded,
     -- Seeds are shared by all configurations, so that they can be compared in pairs.
     seed_of = function(part)
       return random.below(asked.seed, "trial", part, 1 << 31)
@@ -377,7 +376,7 @@ end
 local function honour(plan, journal)
   for _, event in ipairs(assert(journal.store:rows("event_list", journal.id))) do
     local fine, act = pcall(json.decode, event.kind == "control" and event.detail or "{}")
-    if fine and act.act == "trials" and math.tointeger(act.count) then
+    if fine and act.act == "trials" and math.tointeger(act.count) and not act.refused then
       plan.total, plan.most = act.count, math.max(plan.most, act.count)
       journal:set_trials(plan.total)
     end

@@ -210,6 +210,47 @@ static void files_that_are_no_store_are_refused_and_kept(void **state) {
   expect_failure(folder, STORE_WRITE, NN_STORE, "--store");
 }
 
+/* The first schema, as it was released. */
+static const char *const FIRST =
+#define MIGRATION(number, sql) number == 1 ? sql:
+#include "store/schema.def"
+#undef MIGRATION
+    "";
+
+static void a_store_of_the_first_schema_is_read_as_it_is_and_migrated_to_write(void **state) {
+  (void)state;
+  sqlite3 *db;
+  sqlite3_open(path_of("first.db"), &db);
+  assert_int_equal(SQLITE_OK, sqlite3_exec(db, FIRST, NULL, NULL, NULL));
+  sqlite3_exec(db,
+               "INSERT INTO studies(id, name, version, fingerprint, objective, space, sampler,"
+               " settings, seed, seeds, threads, created) VALUES(1,'s',1,'','','','','',1,1,1,0);"
+               "INSERT INTO trials(study, number, config, repeat, config_hash, params, seed, state)"
+               " VALUES(1,1,1,1,'','{}',7,'finished');"
+               "PRAGMA application_id=1852732021; PRAGMA user_version=1",
+               NULL, NULL, NULL);
+  sqlite3_close(db);
+  for (int round = 0; round < 2; round++) { /* twice: reading changes nothing */
+    Store *store = open_store("first.db", STORE_READ);
+    StoreValue study = integer(1);
+    bool found = false;
+    assert_int_equal(NN_OK, store_query(store, store_find("trial_brief"), &study, 1, NULL));
+    assert_int_equal(NN_OK, store_row(store, store_find("trial_brief"), &found, NULL));
+    assert_true(found);
+    assert_int_equal(7, store_column(store, store_find("trial_brief"), 3).integer);
+    store_close(store, NULL);
+  }
+  store_close(open_store("first.db", STORE_WRITE), NULL);
+  int version = 0;
+  sqlite3_stmt *statement;
+  sqlite3_open(path_of("first.db"), &db);
+  sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL);
+  if (sqlite3_step(statement) == SQLITE_ROW) version = sqlite3_column_int(statement, 0);
+  sqlite3_finalize(statement);
+  sqlite3_close(db);
+  assert_true(version >= 2);
+}
+
 static void a_store_of_a_newer_program_is_refused(void **state) {
   (void)state;
   store_close(open_store("newer.db", STORE_WRITE), NULL);
@@ -297,6 +338,7 @@ int main(void) {
       cmocka_unit_test(a_second_writer_is_refused_and_readers_are_not),
       cmocka_unit_test(a_killed_writer_loses_only_what_was_not_committed),
       cmocka_unit_test(files_that_are_no_store_are_refused_and_kept),
+      cmocka_unit_test(a_store_of_the_first_schema_is_read_as_it_is_and_migrated_to_write),
       cmocka_unit_test(a_store_of_a_newer_program_is_refused),
       cmocka_unit_test(a_read_only_store_is_reported_before_work),
       cmocka_unit_test(a_full_disk_keeps_what_was_committed),

@@ -214,6 +214,13 @@ return testing.run {
     local _, bad = args.parse { "-j", "x" }
     testing.contains(bad, "whole number")
   end,
+  ["a command line is recorded so that its words come back"] = function()
+    local args = require "search.args"
+    for _, words in ipairs { {}, { "-j4", "--set", "x=a b" }, { "it's", "", "a\\b", "'", "--store=/a b/c.db" } } do
+      testing.equal(args.split_words(args.join(words)), words)
+    end
+    testing.equal(args.split_words "-j 4  --seed=2", { "-j", "4", "--seed=2" })
+  end,
   ["JSON is canonical and reads back"] = function()
     local value = { b = { 1, 2.5, "x" }, a = { t = true, f = false }, s = 'q"\\\n\1ü', n = -3, e = 1e300 }
     local text = json.encode(value)

@@ -31,8 +31,8 @@ return search.sweep {
 local function dump(file)
   local opened, lines = assert(store.open(file, "read")), {}
   for _, row in ipairs(opened:rows("trial_list", 1)) do
-    lines[#lines + 1] = table.concat({ row.number, row.params, row.state, row.epochs, row.last and ("%a"):format(row.last) or "",
-      row.weights or "", row.parent or "", row.message or "" }, " ")
+    lines[#lines + 1] = table.concat({ row.number, row.params, row.state, row.epochs,
+      row.last and ("%a"):format(row.last) or "", row.weights or "", row.parent or "", row.message or "" }, " ")
   end
   local left = #opened:rows("checkpoint_list")
   opened:close()
@@ -159,8 +159,13 @@ return testing.run {
   end,
   ["what makes no sense is said"] = function()
     testing.raises("'size' is no float parameter", function()
-      search.sweep { name = "x", objective = "min loss", space = { size = { 1, 2 } }, store = ":memory:", arguments = {},
-        pruner = search.pruner.population { interval = 1, epochs = 2, mutate = { "size" } }, quiet = true,
+      search.sweep { name = "x", objective = "min loss", space = { size = { 1, 2 } }, store = ":memory:", quiet = true,
+        pruner = search.pruner.population { interval = 1, epochs = 2, mutate = { "size" } }, arguments = {},
+        run = function() return 1 end }
+    end)
+    testing.raises("budget of epochs", function()
+      search.sweep { name = "x", objective = "min loss", space = { rate = search.float(0, 1) }, store = ":memory:",
+        arguments = {}, pruner = "halving", trials = 9, budget = { epochs = 9 }, quiet = true,
         run = function() return 1 end }
     end)
     testing.raises("'interval'", function() search.pruner.population { epochs = 3 } end)
