@@ -227,12 +227,13 @@ static Status open_to_read(Store *store, Err *err) {
   if (access(store->path, R_OK) != 0)
     return err_set(err, NN_NOT_FOUND, "cannot read run store '%s': %s", store->path,
                    strerror(errno));
+  /* Not read-only where it can be helped: only a connection that may write clears the log away. */
   int code =
-      sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+      sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
   /* the first question may meet a writer that is just closing */
   if (code == SQLITE_OK) {
     sqlite3_busy_timeout(store->db, BUSY_MS);
-    code = sqlite3_exec(store->db, "PRAGMA user_version", NULL, NULL, NULL);
+    code = sqlite3_exec(store->db, "PRAGMA query_only=1; PRAGMA user_version", NULL, NULL, NULL);
   }
   if (code == SQLITE_CANTOPEN || code == SQLITE_READONLY) code = open_as_it_lies(store);
   if (code != SQLITE_OK) return store_fail(store, code, "opening it", err);
