@@ -47,10 +47,8 @@ static void more_results(OpShape *call, int count, const Shape *shape) {
   for (int i = 0; i < count; i++) call->more[i] = (OpMore){*shape, call->out_dtype};
 }
 
-/* Emit the gradient op of g, x, the statistics and the weight, and hand out what it makes: dx,
- * dweight and, where there is a bias, dbias. Its attribute is the first one of the op. */
-static Status emit_gradients(OpGrad *grad, OpId op, Err *err) {
-  OpBuilder *builder = grad->builder;
+/* A gradient that arrives at statistics would be lost: refuse it. */
+static Status check_reached(const OpGrad *grad, Err *err) {
   const OpInfo *info = op_info(grad->op);
   for (int i = 0; i < info->results - 1; i++)
     if (grad->more_grads[i] != REF_NONE)
@@ -58,6 +56,15 @@ static Status emit_gradients(OpGrad *grad, OpId op, Err *err) {
                      "%s: only its value has a gradient; for one through statistics use mean and "
                      "variance",
                      info->name);
+  return NN_OK;
+}
+
+/* Emit the gradient op of g, x, the statistics and the weight, and hand out what it makes: dx,
+ * dweight and, where there is a bias, dbias. Its attribute is the first one of the op. */
+static Status emit_gradients(OpGrad *grad, OpId op, Err *err) {
+  OpBuilder *builder = grad->builder;
+  const OpInfo *info = op_info(grad->op);
+  TRY(check_reached(grad, err));
   if (grad->out_grad == REF_NONE) return NN_OK;
   Ref inputs[6] = {grad->out_grad, grad->in[0]};
   int count = 2;
@@ -278,7 +285,7 @@ OpRows rows_local_response_norm(const OpShape *call, const bool *batched) {
 /* With s = k + alpha / size sum of the window's x^2, the second result, and y = x s^-beta:
  * dx = g s^-beta - 2 alpha beta / size x sum over the windows that see x of g y / s. */
 Status grad_local_response_norm(OpGrad *grad, Err *err) {
-  (void)err;
+  TRY(check_reached(grad, err));
   if (grad->out_grad == REF_NONE) return NN_OK;
   Ref inputs[4] = {grad->out_grad, grad->in[0], grad->out,
                    grad->builder->result(grad->builder, grad->out, 1)};

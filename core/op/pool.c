@@ -11,6 +11,9 @@
 
 enum { AVG_CEIL = 3, MAX_CEIL = 4 };
 
+/* Elements of a padded plane: sizes of scratch must not overflow. */
+#define LARGEST_FRAME 0x1p48
+
 /* ---- geometry ---- */
 
 /* Spell a list out for every pooled axis: one number stands for all; nothing given is `fallback`.
@@ -60,6 +63,7 @@ static Status pool_shape(OpShape *call, const Shape *in, bool dilated, bool ceil
   TRY(complete(call, POOL_PADDING, axes, NULL, 0, err));
   if (dilated) TRY(complete(call, POOL_DILATION, axes, NULL, 1, err));
   *out = *in;
+  double frame = 1;
   for (int i = 0; i < axes; i++) {
     int64_t kernel = call->attrs->at[POOL_KERNEL].list[i];
     if (call->attrs->at[POOL_PADDING].list[i] > kernel / 2)
@@ -73,7 +77,13 @@ static Status pool_shape(OpShape *call, const Shape *in, bool dilated, bool ceil
     if (out->dims[2 + i] < 1)
       return err_set(err, NN_SHAPE, "%s: a window of %lld does not fit into shape %s",
                      op_info(call->op)->name, (long long)kernel, shape_text(in, text));
+    frame *= (double)in->dims[2 + i] + 2 * (double)kernel + /* at least a plane with its padding */
+             (double)call->attrs->at[POOL_STRIDE].list[i];
   }
+  if (frame > LARGEST_FRAME)
+    return err_set(err, NN_TOO_LARGE,
+                   "%s: windows of %lld elements an axis are too large to pad for",
+                   op_info(call->op)->name, (long long)call->attrs->at[POOL_KERNEL].list[0]);
   return NN_OK;
 }
 

@@ -409,4 +409,23 @@ tests["methods complete and have help"] = function()
   testing.contains(help.text "einsum", "tensor.einsum(spec, a, b?)")
 end
 
+tests["a gradient through statistics is refused, not lost"] = function()
+  for _, name in ipairs { "layer_norm", "rms_norm", "batch_norm", "local_response_norm" } do
+    local x = tensor.ones { 2, 3, 4 }:requires_grad()
+    local y, statistics = x[name](x, name == "local_response_norm" and { size = 2 } or {})
+    testing.raises(name .. ": only its value has a gradient", function()
+      (y:sum() + statistics:sum()):backward()
+    end)
+  end
+end
+
+tests["windows too large to pad for are refused"] = function()
+  local x, large = tensor.ones { 1, 1, 5, 5 }, 2 ^ 31 - 1
+  for _, name in ipairs { "max_pool", "avg_pool" } do
+    testing.raises(name .. ": windows of 2147483647 elements an axis are too large", function()
+      x[name](x, { kernel_size = { large }, stride = { 1 }, padding = { large // 2 } })
+    end)
+  end
+end
+
 return testing.run(tests)
