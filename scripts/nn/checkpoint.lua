@@ -7,10 +7,12 @@
 --- code is ever run from it.
 local files = require "report.files"
 local proc = require "core.proc"
+local store = require "core.store"
 
 local M = {}
 
-local MAGIC = "nnrun checkpoint 1\n"
+local MAGIC = "nnrun checkpoint 2\n"
+local HASH = 64 -- bytes at the end of a file: the SHA-256 of the rest
 
 -- What a checkpoint must belong to.
 local function identity(run)
@@ -107,7 +109,8 @@ end
 ---@return boolean? ok
 ---@return string? message
 function M.write(run, path)
-  return files.write(path, M.take(run))
+  local text = M.take(run)
+  return files.write(path, text .. store.sha256(text))
 end
 
 --- Read a checkpoint from a file into a run.
@@ -122,7 +125,12 @@ function M.read(run, path)
   end
   local text = file:read("a")
   file:close()
-  local done, message = M.put(run, text)
+  local body, hash = text:sub(1, -HASH - 1), text:sub(-HASH)
+  local whole = text:sub(1, #MAGIC) ~= MAGIC or store.sha256(body) == hash
+  local done, message = nil, "it is damaged"
+  if whole then
+    done, message = M.put(run, body)
+  end
   if not done then
     return nil, ("checkpoint '%s': %s; remove the file, or name another"):format(path, message)
   end

@@ -1,6 +1,7 @@
 --- What a sweep's `run` is given: one configuration to train, from one seed; and what it reports.
 local proc = require "core.proc"
 local pruners = require "search.pruners"
+local store = require "core.store"
 
 local M = {}
 
@@ -20,15 +21,18 @@ Trial.__index = Trial
 
 local PACE = 0.05             -- seconds
 local CHECKPOINT_SHARE = 0.02 -- of a trial's time that checkpoints may take
+local HASH = 64               -- bytes in front of a checkpoint: its SHA-256
 
 --- What ends a run in a pre-flight.
 M.PROBED = setmetatable({}, { __tostring = function() return "the pre-flight ends here" end })
 
 -- What a checkpoint kept of the trial: its rows, which are reported again, and the states of its fits.
 local function take_up(self, text)
-  local fine, saved = pcall(proc.decode, text)
-  if not fine or type(saved) ~= "table" or type(saved.rows) ~= "table" or type(saved.states) ~= "table" then
-    return -- it begins anew
+  local hash, body = text:sub(1, HASH), text:sub(HASH + 1)
+  local fine, saved = pcall(proc.decode, body)
+  if not fine or type(saved) ~= "table" or type(saved.rows) ~= "table" or type(saved.states) ~= "table"
+    or store.sha256(body) ~= hash then
+    return -- it is damaged: the trial begins anew
   end
   self.rows, self.states, self.samples = saved.rows, saved.states, saved.samples
   for _, row in ipairs(self.rows) do
@@ -135,8 +139,9 @@ local function send_checkpoint(self, kind)
   self:send()
   local began = proc.now()
   local last = self.rows[#self.rows]
+  local body = proc.encode { rows = self.rows, states = self.states, samples = self.samples }
   self.channel:send { kind = "checkpoint", name = kind, epoch = last and last.epoch or 0,
-    data = proc.encode { rows = self.rows, states = self.states, samples = self.samples } }
+    data = store.sha256(body) .. body }
   self.due = proc.now() + math.max(self.every, (proc.now() - began) / CHECKPOINT_SHARE)
 end
 

@@ -122,6 +122,25 @@ return testing.run {
     local _, twice_own = killed(OWN, "own-interrupt", "TERM", 0.4)
     testing.equal(twice_own, 0)
   end,
+  ["a trial whose checkpoint is damaged begins anew"] = function()
+    local script = testing.write(folder .. "/damaged.lua", FIT)
+    local whole, broken = folder .. "/damaged-whole.db", folder .. "/damaged.db"
+    testing.sh(("{nnrun} %s --quiet --store %s"):format(script, whole))
+    testing.sh(("SLOW=0.05 timeout -s INT 0.4 {nnrun} %s --quiet -j 2 --store %s"):format(script, broken))
+    local opened, damaged = assert(store.open(broken, "write")), 0
+    for i, row in ipairs(opened:rows("checkpoint_list")) do
+      local data = opened:rows("checkpoint_get", row.trial, row.kind)[1].data
+      local place = #data * (i + 2) // 6 -- one bit
+      data = data:sub(1, place - 1) .. string.char(data:byte(place) ~ 4) .. data:sub(place + 1)
+      assert(opened:run("checkpoint_set", row.trial, row.kind, row.epoch, data))
+      damaged = damaged + 1
+    end
+    opened:close()
+    testing.ok(damaged > 0)
+    local _, err, status = testing.sh(("{nnrun} %s --quiet --store %s"):format(script, broken))
+    testing.equal(status, 0, err)
+    testing.equal(dump(broken), dump(whole))
+  end,
   ["checkpoints = \"last\" and \"best\" keep a trial's state after its end"] = function()
     for _, policy in ipairs { "last", "best" } do
       local body = FIT:gsub("checkpoint_every = 0", ("checkpoint_every = 100, checkpoints = %q"):format(policy))

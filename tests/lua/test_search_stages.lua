@@ -47,7 +47,8 @@ local function everywhere(trials, seeds, pruner)
   local script = testing.write(("%s/%d.lua"):format(folder, counter), BODY:format(trials, seeds, pruner))
   local first, epochs
   for _, workers in ipairs(testing.reduced() and { 1, 4 } or { 1, 2, 4, 8 }) do
-    local path, log = ("%s/%d-%d.db"):format(folder, counter, workers), ("%s/%d-%d.log"):format(folder, counter, workers)
+    local path = ("%s/%d-%d.db"):format(folder, counter, workers)
+    local log = ("%s/%d-%d.log"):format(folder, counter, workers)
     local _, err, status = testing.sh(("LOG=%s {nnrun} %s --quiet -j %d --store %s"):format(log, script, workers, path))
     testing.equal(status, 0, err)
     local text, left = dump(path)
