@@ -189,7 +189,7 @@ tests["NAME_ writes over its operand, and only that"] = function()
   raises("add_: the result has shape (2, 3) and does not fit into (3,)", function()
     tensor.ones({ 3 }):add_(tensor.ones { 2, 3 })
   end)
-  raises("add_: the result is float64 and cannot be written into a float32 tensor", function()
+  raises("add_: the result is float64 and cannot be written into a tensor of float32", function()
     tensor.ones({ 3 }):add_(tensor.ones({ 3 }, "float64"))
   end)
 end
