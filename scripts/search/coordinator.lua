@@ -116,7 +116,9 @@ local function pause(self, slot)
     self.crew:dismiss(slot)
     return
   end
-  trial.at_rung = true
+  trial.at_rung, trial.rungs = true, trial.rungs or {}
+  trial.rungs[trial.to] = true
+  self.record:event(trial.id, "rung", tostring(trial.to))
   self.order:stopped(trial)
   settle(self)
   assign(self, slot)

@@ -17,16 +17,21 @@ local function ended(trial)
   return trial ~= nil and trial.state ~= nil
 end
 
--- The last value of a trial's curve at or before an epoch, and whether the trial has come so far.
+-- The last value of a trial's curve at or before an epoch.
 local function value_at(trial, epoch)
-  local value, reached
+  local value
   for _, point in ipairs(trial.curve or {}) do
     if point[1] <= epoch then
       value = point[2]
     end
-    reached = reached or point[1] >= epoch
   end
-  return value, reached
+  return value
+end
+
+-- Whether a trial paused at a rung. It is recorded, so that a decision can be made again after a crash as it
+-- was made then, whatever became of the trial later.
+local function paused_at(trial, rung)
+  return trial.rungs ~= nil and trial.rungs[rung] == true
 end
 
 -- The mean of a unit's trials at a rung, larger being better; -inf when one of them has no value. How a trial
@@ -34,8 +39,8 @@ end
 local function score_of(self, unit, rung)
   local sum = 0
   for _, trial in ipairs(unit.trials) do
-    local value, reached = value_at(trial, rung)
-    local good = value and value == value and (reached or trial.state ~= "failed" and trial.state ~= "diverged")
+    local value = value_at(trial, rung)
+    local good = value and value == value and (paused_at(trial, rung) or trial.state == "finished")
     if not good then
       return -math.huge
     end
@@ -120,8 +125,7 @@ local function standing(self, group, trial)
     return "running"
   end
   local rung = self.policy.rung(group.stage)
-  local _, reached = value_at(trial, rung or math.huge)
-  return (ended(trial) or reached) and "there" or "to run"
+  return (ended(trial) or rung and paused_at(trial, rung)) and "there" or "to run"
 end
 
 -- Decide as long as all of a group have come to their rung.
@@ -351,10 +355,8 @@ function M.population(given)
       for i = 1, replaced do
         local worst, best = order[#order + 1 - i], order[i]
         local parent, loser = best.trials[1], worst.trials[1]
-        local _, there = value_at(parent, rung)
-        local _, replaceable = value_at(loser, rung)
-        if not (there and replaceable) then
-          goto continue -- who ended before leaves nothing to go on from, and nothing to replace
+        if not paused_at(parent, rung) or not paused_at(loser, rung) then
+          goto continue -- who has ended leaves nothing to go on from, and nothing to replace
         end
         self.newest = (self.newest or size) + 1
         local number = self.newest
@@ -363,6 +365,8 @@ function M.population(given)
           or explore(self, parent.params, names, given.factor, number))
         child.parent, child.seed = parent.number, parent.seed
         child.curve = child.curve or curve_to(parent, rung)
+        child.rungs, child.at_rung = child.rungs or {}, true
+        child.rungs[rung] = true
         if not child.id then
           self.born[#self.born + 1] = { child = child, parent = parent }
         end

@@ -263,7 +263,7 @@ local function make_plan(asked, words)
   }
 end
 
--- The curves of recorded trials, which samplers and pruners learn from.
+-- The curves of recorded trials, which samplers and pruners learn from, and where trials have paused.
 local function recall(journal, trials, metric)
   local names, last = {}, nil
   for _, row in ipairs(assert(journal.store:rows("name_list"))) do
@@ -283,6 +283,17 @@ local function recall(journal, trials, metric)
     last.row[names[value.name]] = value.value or 0 / 0 -- NaN is stored as NULL
   end
   learn()
+  local by_id = {}
+  for _, trial in pairs(trials) do
+    by_id[trial.id] = trial
+  end
+  for _, event in ipairs(assert(journal.store:rows("event_list", journal.id))) do
+    local trial = event.kind == "rung" and by_id[event.trial]
+    if trial then
+      trial.rungs, trial.at_rung = trial.rungs or {}, true -- its metrics stay when it goes on
+      trial.rungs[math.tointeger(tonumber(event.detail))] = true
+    end
+  end
 end
 
 -- A trial in flight has come no farther than it can go on from: an epoch that was reported after its last
