@@ -102,6 +102,15 @@ local function settle(self)
   end
 end
 
+-- A trial has come to its rung.
+local function arrive(self, trial)
+  trial.at_rung, trial.rungs = true, trial.rungs or {}
+  trial.rungs[trial.to] = true
+  self.record:event(trial.id, "rung", tostring(trial.to))
+  self.order:stopped(trial)
+  settle(self)
+end
+
 -- A trial has left a checkpoint: because the sweep is ending, or at a rung, where it goes on later if at all.
 local function pause(self, slot)
   local worker = self.slots[slot]
@@ -116,11 +125,7 @@ local function pause(self, slot)
     self.crew:dismiss(slot)
     return
   end
-  trial.at_rung, trial.rungs = true, trial.rungs or {}
-  trial.rungs[trial.to] = true
-  self.record:event(trial.id, "rung", tostring(trial.to))
-  self.order:stopped(trial)
-  settle(self)
+  arrive(self, trial)
   assign(self, slot)
   wake(self)
 end
@@ -201,7 +206,11 @@ assign = function(self, slot)
     self.crew:dismiss(slot)
     return
   end
-  local saved = self.record:recall(trial, "last")
+  local saved, epoch = self.record:recall(trial, "last")
+  if trial.to and epoch and epoch >= trial.to then -- it was killed between its checkpoint and the word of it
+    arrive(self, trial)
+    return assign(self, slot)
+  end
   worker.trial, worker.begun, worker.output, worker.size = trial, proc.now(), {}, 0
   worker.heard = worker.begun
   trial.kept = saved ~= nil
