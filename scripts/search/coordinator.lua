@@ -467,7 +467,7 @@ function M.run(crew, plan, trials, record, progress)
   local self = setmetatable({
     crew = crew, plan = plan, trials = trials, record = record, progress = progress,
     order = (plan.order or plan.pruner and plan.pruner.order or orders.new)(plan, trials),
-    running = 0, slots = {}, ended = 0, seconds = 0,
+    running = 0, slots = {}, ended = 0, seconds = 0, cut_at = plan.decided,
     most = plan.workers, listener = control.listen(plan.store), listened = proc.now(),
     deadline_at = proc.now() + (plan.budget and plan.budget.amount or 0) - (plan.used or 0),
   }, Loop)

@@ -186,10 +186,14 @@ function Order:extend(total)
   self.total = math.max(total, self.position - 1)
 end
 
---- Hand out no more new trials.
+--- Hand out no more new trials; those that an earlier run of the program began are not new.
 ---@return integer total how many there are then
 function Order:cut()
-  self.total = math.min(self.total, self.position - 1)
+  local last = self.position - 1
+  while last < self.total and self.trials[last + 1] do
+    last = last + 1
+  end
+  self.total = math.min(self.total, last)
   return self.total
 end
 

@@ -119,6 +119,16 @@ local function new_group(self)
   return #group.all > 0 and group or nil
 end
 
+-- Whether an earlier run of the program began the group after so many configurations.
+local function begun(self, configs)
+  return configs < self.total_of_configs and self.trials[configs * self.plan.seeds + 1] ~= nil
+end
+
+local function configs_of(self)
+  local last = self.groups[#self.groups]
+  return last and last.last or 0
+end
+
 -- Where a trial stands in its group's stage: "there", "running" or "to run".
 local function standing(self, group, trial)
   if self.running[trial] then
@@ -186,7 +196,7 @@ function Stages:next()
   end
   local trial = find(self)
   while not trial do
-    local group = not self.closed and new_group(self) or nil
+    local group = (not self.closed or begun(self, configs_of(self))) and new_group(self) or nil
     if group == orders.WAIT or not group then
       local waiting = self.first <= #self.groups
       return waiting and orders.WAIT or nil
@@ -219,15 +229,19 @@ function Stages:again_with(trial)
 end
 
 function Stages:exhausted()
-  return self.first > #self.groups and (self.closed or self.groups[#self.groups] ~= nil
-    and self.groups[#self.groups].last >= self.total_of_configs) and #self.again == 0
+  local configs = configs_of(self)
+  return self.first > #self.groups and #self.again == 0
+    and (self.closed and not begun(self, configs) or configs >= self.total_of_configs)
 end
 
---- Begin no more groups.
+--- Begin no more groups than have been begun.
 function Stages:cut()
   self.closed = true
-  local last = self.groups[#self.groups]
-  self.total = last and math.max(last.last * self.plan.seeds, self.newest or 0) or 0
+  local last = configs_of(self)
+  while begun(self, last) do
+    last = math.min(last + self.policy.size, self.total_of_configs)
+  end
+  self.total = math.max(last * self.plan.seeds, self.newest or 0)
   return self.total
 end
 

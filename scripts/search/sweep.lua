@@ -395,7 +395,7 @@ local function honour(plan, journal)
   if plan.budget and plan.budget.kind == "seconds" then
     plan.used = budgets.used(assert(journal.store:rows("session_list", journal.id)), journal.done)
     local decided = budgets.decided(plan.budget, assert(journal.store:rows("event_list", journal.id)))
-    plan.total = math.min(plan.total, decided or plan.total)
+    plan.total, plan.decided = math.min(plan.total, decided or plan.total), decided
   end
 end
 

@@ -158,6 +158,27 @@ return testing.run {
     end
     testing.equal(copies, 4)
   end,
+  ["a budget in seconds begins no more groups, and what has begun is there when the command comes again"] = function()
+    local body = OWN:gsub("trials = 8", "trials = 900, budget = 0.4"):gsub("table = false", "table = true")
+    local script = testing.write(folder .. "/budget.lua", body:format("search.pruner.halving { size = 4, max_epochs = 8 }",
+      ""))
+    local path = folder .. "/budget.db"
+    testing.sh(("SLOW=0.01 timeout -s KILL 0.3 {nnrun} %s --quiet -j 2 --store %s"):format(script, path))
+    local first = testing.sh(("SLOW=0.01 {nnrun} %s --quiet -j 2 --store %s"):format(script, path))
+    testing.contains(first, "pruned")
+    testing.equal(testing.sh(("SLOW=0.01 {nnrun} %s --quiet -j 2 --store %s"):format(script, path)), first)
+    local opened, decisions = assert(store.open(path, "read")), 0
+    for _, event in ipairs(opened:rows("event_list", 1)) do
+      decisions = decisions + (event.kind == "decision" and 1 or 0)
+    end
+    local trials = opened:rows("trial_list", 1)
+    opened:close()
+    testing.equal(decisions, 1)
+    testing.equal(#trials % 4, 0)
+    for _, trial in ipairs(trials) do
+      testing.differ(trial.state, "running")
+    end
+  end,
   ["what makes no sense is said"] = function()
     testing.raises("'size' is no float parameter", function()
       search.sweep { name = "x", objective = "min loss", space = { size = { 1, 2 } }, store = ":memory:", quiet = true,
