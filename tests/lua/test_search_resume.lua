@@ -90,14 +90,14 @@ local function killed(body, name, signal, pause)
   local log = ("%s/%s.log"):format(folder, name)
   local _, err, status = testing.sh(("{nnrun} %s --quiet -j 2 --store %s"):format(script, whole))
   testing.equal(status, 0, err)
-  local runs, out = 0, nil
+  local runs = 0
   repeat
     runs = runs + 1
     local kill = runs <= 3 and ("timeout -s %s %g "):format(signal, pause) or ""
-    _, out, status = testing.sh(("SLOW=%s LOG=%s %s{nnrun} %s --quiet -j %d --store %s"):format(
+    _, err, status = testing.sh(("SLOW=%s LOG=%s %s{nnrun} %s --quiet -j %d --store %s"):format(
       runs <= 3 and "0.05" or "0", log, kill, script, runs % 3 + 1, broken))
   until status == 0 or runs == 10
-  testing.equal(status, 0, out)
+  testing.equal(status, 0, err)
   local expected, none = dump(whole)
   local text, left = dump(broken)
   testing.equal(text, expected)

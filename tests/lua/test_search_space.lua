@@ -215,7 +215,6 @@ return testing.run {
     testing.contains(bad, "whole number")
   end,
   ["a command line is recorded so that its words come back"] = function()
-    local args = require "search.args"
     for _, words in ipairs { {}, { "-j4", "--set", "x=a b" }, { "it's", "", "a\\b", "'", "--store=/a b/c.db" } } do
       testing.equal(args.split_words(args.join(words)), words)
     end

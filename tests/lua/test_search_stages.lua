@@ -160,8 +160,8 @@ return testing.run {
   end,
   ["a budget in seconds begins no more groups, and what has begun is there when the command comes again"] = function()
     local body = OWN:gsub("trials = 8", "trials = 900, budget = 0.4"):gsub("table = false", "table = true")
-    local script = testing.write(folder .. "/budget.lua", body:format("search.pruner.halving { size = 4, max_epochs = 8 }",
-      ""))
+    local pruner = "search.pruner.halving { size = 4, max_epochs = 8 }"
+    local script = testing.write(folder .. "/budget.lua", body:format(pruner, ""))
     local path = folder .. "/budget.db"
     testing.sh(("SLOW=0.01 timeout -s KILL 0.3 {nnrun} %s --quiet -j 2 --store %s"):format(script, path))
     local first = testing.sh(("SLOW=0.01 {nnrun} %s --quiet -j 2 --store %s"):format(script, path))
