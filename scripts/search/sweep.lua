@@ -301,9 +301,16 @@ end
 local function forget_unkept(journal, trials)
   local kept = journal:resumable()
   for _, trial in pairs(trials) do
-    local curve = not trial.state and trial.curve or {}
-    while #curve > 0 and curve[#curve][1] > (kept[trial.id] or 0) do
+    local flying, far = not trial.state, kept[trial.id] or 0
+    local curve = flying and trial.curve or {}
+    while #curve > 0 and curve[#curve][1] > far do
       curve[#curve] = nil
+    end
+    for rung in pairs(flying and trial.rungs or {}) do
+      trial.rungs[rung] = rung <= far or nil
+    end
+    if flying and trial.rungs and not next(trial.rungs) then
+      trial.rungs, trial.at_rung = nil, nil -- it begins anew
     end
   end
 end

@@ -54,7 +54,8 @@ local function compare(given, label)
   local whole = model_of(given)
   local expected = outcome(whole, whole:fit(set, fit))
   for _, cut in ipairs(given.cuts or { 2, 3 }) do
-    local file, model, history, epochs = path(), nil, nil, 0
+    local file, epochs = path(), 0
+    local model, history
     fit.checkpoint = file
     repeat
       epochs = epochs + 1
