@@ -36,7 +36,8 @@ static const char *const USAGE =
     "  -         run standard input as a script\n"
     "\n"
     "Commands, on the run stores that sweeps write (nnrun COMMAND -h says more):\n"
-    "  list, show, best, report, export, diff, rerun, resume, attach, merge, doctor; and help [NAME]\n";
+    "  list, show, best, report, export, diff, rerun, resume, attach, merge, doctor; and help "
+    "[NAME]\n";
 
 static void print_version(void) {
   printf("nnrun " NNRUN_VERSION "  Copyright (C) the nnrun authors\n" LUA_COPYRIGHT "\n");

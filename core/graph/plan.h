@@ -29,8 +29,8 @@ typedef struct PlanOptions {
   int64_t block_rows; /* force blocks of so many rows where they are possible; 0: by cache size */
 } PlanOptions;
 
-/* A value wanted after a run. `dest` gets it (shape of the node; nothing is written behind its end),
- * or NULL: it stays in the plan's arena until the next run. */
+/* A value wanted after a run. `dest` gets it (shape of the node; nothing is written behind its
+ * end), or NULL: it stays in the plan's arena until the next run. */
 typedef struct PlanOutput {
   Ref ref;
   void *dest;

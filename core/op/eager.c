@@ -281,8 +281,9 @@ Status eager_run_into(Eager *eager, Tensor *dest, Err *err) {
         err_set(err, NN_SHAPE, "%s_: the result has shape %s and does not fit into %s",
                 op_info(eager->op)->name, shape_text(&made->shape, a), shape_text(&dest->shape, b));
   else if (made->dtype != dest->dtype)
-    status = err_set(err, NN_DTYPE, "%s_: the result is %s and cannot be written into a tensor of %s",
-                     op_info(eager->op)->name, dtype_name(made->dtype), dtype_name(dest->dtype));
+    status =
+        err_set(err, NN_DTYPE, "%s_: the result is %s and cannot be written into a tensor of %s",
+                op_info(eager->op)->name, dtype_name(made->dtype), dtype_name(dest->dtype));
   else
     memmove(dest->data, made->data, tensor_bytes(made));
   tensor_release(made);

@@ -60,7 +60,8 @@ static Status train(Graph *graph, const Tensor *x, const Tensor *y, const Tensor
     plan_run(plan, &(OpRun){.seed = 1, .step = step});
     if (step % 100 == 0)
       printf("step %3d  loss %.6f\n", (int)step, *(const double *)plan_output(plan, 0));
-    if (!optim_step(optim, &(OptimUpdate){.lr = 0.05})) status = err_set(err, NN_DIVERGED, "not a number");
+    if (!optim_step(optim, &(OptimUpdate){.lr = 0.05}))
+      status = err_set(err, NN_DIVERGED, "not a number");
   }
   optim_free(optim);
   tensor_release(&params), tensor_release(&grads);
