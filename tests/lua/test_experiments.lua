@@ -12,7 +12,9 @@ end
 
 -- Run a script in a folder of its own; returns what it printed, having looked for its pictures.
 local function run(name, arguments, pictures, packaged)
-  if not packaged and not testing.exists(FASHION) then
+  if testing.reduced() then
+    testing.skip "takes long; make check runs it"
+  elseif not packaged and not testing.exists(FASHION) then
     testing.skip("Debian's package dataset-fashion-mnist is not installed")
   end
   local folder = testing.folder()
