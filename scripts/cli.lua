@@ -1,13 +1,13 @@
 --- The commands of the program: `nnrun list`, `nnrun show results/sweep.db 3`, ...
 ---
 --- A command is a row of COMMANDS: what it takes, one line of help, and a function that returns text
---- to print, or nil and a message. A store that is not named is the only one in results/.
+--- to print, or nil and a message. With `store` its first word is a run store, which the function gets
+--- beside the rest; one that is not named is the only one in results/.
 local options = require "options"
 
 local M = {}
 
 local USAGE = 2 -- exit status
-local FOLDER = "results" -- where sweeps put their stores
 
 local function exists(path)
   local file = io.open(path, "rb")
@@ -17,28 +17,22 @@ local function exists(path)
   return file ~= nil
 end
 
+local function view()
+  return require "search.store_view"
+end
+
 -- Take the store off the front of the words, or find the only one there is.
 local function take_store(words)
   if words[1] and (words[1]:find("[./]") or exists(words[1])) then
     return table.remove(words, 1)
   end
-  local files = {}
-  for _, name in ipairs(require("core.proc").list(FOLDER) or {}) do
-    if name:find("%.db$") then
-      files[#files + 1] = FOLDER .. "/" .. name
-    end
-  end
-  table.sort(files)
+  local files = view().files()
   if #files == 1 then
     return files[1]
   elseif #files == 0 then
-    return nil, ("no run store in folder '%s': name the file"):format(FOLDER)
+    return nil, ("no run store in folder '%s': name the file"):format(view().FOLDER)
   end
   return nil, "there are several run stores, name one: " .. table.concat(files, ", ")
-end
-
-local function view()
-  return require "search.store_view"
 end
 
 local COMMANDS = {
@@ -50,35 +44,23 @@ local COMMANDS = {
     end,
   },
   {
-    name = "show", takes = "[FILE] [STUDY | TRIAL]", most = 2,
+    name = "show", takes = "[FILE] [STUDY | TRIAL]", store = true, most = 2,
     help = "a study's configurations with their results, or one trial with its epochs",
-    run = function(words)
-      local file, message = take_store(words)
-      if not file then
-        return nil, message
-      end
+    run = function(words, _, file)
       return view().show(file, words[1])
     end,
   },
   {
-    name = "best", takes = "[FILE] [STUDY]", most = 2,
+    name = "best", takes = "[FILE] [STUDY]", store = true, most = 2,
     help = "the best configuration of a study",
-    run = function(words)
-      local file, message = take_store(words)
-      if not file then
-        return nil, message
-      end
+    run = function(words, _, file)
       return view().best(file, words[1])
     end,
   },
   {
-    name = "report", takes = "[FILE] [STUDY] [--dir DIR]", most = 2, values = { dir = true },
+    name = "report", takes = "[FILE] [STUDY] [--dir DIR]", store = true, most = 2, values = { dir = true },
     help = "draw a study's curves and write its report, by default beside the store",
-    run = function(words, given)
-      local file, message = take_store(words)
-      if not file then
-        return nil, message
-      end
+    run = function(words, given, file)
       local study, problem = require("search.study").load(file, words[1])
       if not study then
         return nil, problem
@@ -92,63 +74,45 @@ local COMMANDS = {
     end,
   },
   {
-    name = "export", takes = "[FILE] [STUDY] [--format csv|json|tensorboard|mlflow] [--dir DIR]", most = 2,
-    values = { format = true, dir = true },
+    name = "export", takes = "[FILE] [STUDY] [--format csv|json|tensorboard|mlflow] [--dir DIR]", store = true,
+    most = 2, values = { format = true, dir = true },
     help = "all trials of a study on standard output, or as files that other programs read",
-    run = function(words, given)
-      local file, message = take_store(words)
-      if not file then
-        return nil, message
-      end
+    run = function(words, given, file)
       return view().export(file, given.format, words[1], given.dir)
     end,
   },
   {
-    name = "diff", takes = "[FILE] A B [--other FILE]", most = 3, values = { other = true },
+    name = "diff", takes = "[FILE] A B [--other FILE]", store = true, most = 3, values = { other = true },
     help = "what differs between two trials (by number) or studies (NAME@VERSION): parameters, code, curves",
-    run = function(words, given)
-      local file, message = take_store(words)
-      if not file then
-        return nil, message
-      elseif #words < 2 then
+    run = function(words, given, file)
+      if #words < 2 then
         return nil, "give two trials or two studies to compare"
       end
       return require("search.diff").diff(file, words[1], words[2], given.other)
     end,
   },
   {
-    name = "rerun", takes = "[FILE] TRIAL [STUDY] [--verify]", most = 3, flags = { verify = true },
+    name = "rerun", takes = "[FILE] TRIAL [STUDY] [--verify]", store = true, most = 3, flags = { verify = true },
     help = "run a recorded trial again from what the store holds; --verify compares every epoch and the weights",
-    run = function(words, given)
-      local file, message = take_store(words)
+    run = function(words, given, file)
       local number = math.tointeger(tonumber(words[1]))
-      if not file then
-        return nil, message
-      elseif not number then
+      if not number then
         return nil, "give the number of a trial"
       end
       return require("search.rerun").rerun(file, number, { study = words[2], verify = given.verify })
     end,
   },
   {
-    name = "resume", takes = "[FILE] [STUDY]", most = 2,
+    name = "resume", takes = "[FILE] [STUDY]", store = true, most = 2,
     help = "continue a study with the command and in the folder it was started with",
-    run = function(words)
-      local file, message = take_store(words)
-      if not file then
-        return nil, message
-      end
+    run = function(words, _, file)
       return require("search.resume").resume(file, words[1])
     end,
   },
   {
-    name = "attach", takes = "[FILE]", most = 1,
+    name = "attach", takes = "[FILE]", store = true, most = 1,
     help = "a prompt on a running sweep: look, pause, stop, add trials, change the number of workers",
-    run = function(words)
-      local file, message = take_store(words)
-      if not file then
-        return nil, message
-      end
+    run = function(_, _, file)
       return require("search.attach").attach(file)
     end,
   },
@@ -171,13 +135,9 @@ local COMMANDS = {
     end,
   },
   {
-    name = "doctor", takes = "[FILE] [--to NEW]", most = 1, values = { to = true },
+    name = "doctor", takes = "[FILE] [--to NEW]", store = true, most = 1, values = { to = true },
     help = "check a run store; of a damaged one, or with --to, save what can be read into a new file",
-    run = function(words, given)
-      local file, message = take_store(words)
-      if not file then
-        return nil, message
-      end
+    run = function(_, given, file)
       return require("search.doctor").doctor(file, given.to, given.to ~= nil)
     end,
   },
@@ -276,7 +236,13 @@ function M.run(file_exists, word, ...)
     print(("usage: nnrun %s %s\n\n%s."):format(word, command.takes, (command.help:gsub("^%l", string.upper))))
     return 0
   end
-  local text, message = command.run(words, given)
+  local text, file, message
+  if command.store then
+    file, message = take_store(words)
+  end
+  if file or not command.store then
+    text, message = command.run(words, given, file)
+  end
   if not text then
     complain("%s: %s", word, message)
     return 1

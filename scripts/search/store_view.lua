@@ -12,19 +12,20 @@ local text = require "report.text"
 
 local M = {}
 
-local FOLDER = "results" -- where sweeps put their stores
+M.FOLDER = "results" -- where sweeps put their stores
 
 local function when(seconds)
   return seconds and os.date("%Y-%m-%d %H:%M", math.floor(seconds)) or ""
 end
 
--- The stores of the folder, sorted.
-local function default_files()
-  local names = proc.list(FOLDER) or {}
+--- The stores of the folder, sorted.
+---@return string[]
+function M.files()
+  local names = proc.list(M.FOLDER) or {}
   local files = {}
   for _, name in ipairs(names) do
     if name:find("%.db$") then
-      files[#files + 1] = FOLDER .. "/" .. name
+      files[#files + 1] = M.FOLDER .. "/" .. name
     end
   end
   table.sort(files)
@@ -36,9 +37,9 @@ end
 ---@return string? text
 ---@return string? message
 function M.list(file)
-  local files = file and { file } or default_files()
+  local files = file and { file } or M.files()
   if #files == 0 then
-    return nil, ("no run store in folder '%s'; name one: nnrun list FILE"):format(FOLDER)
+    return nil, ("no run store in folder '%s'; name one: nnrun list FILE"):format(M.FOLDER)
   end
   local rows = {}
   for _, path in ipairs(files) do
