@@ -6,24 +6,19 @@ local args = require "search.args"
 local json = require "search.json"
 local options = require "options"
 local proc = require "core.proc"
+local recorded = require "search.recorded"
 local store = require "core.store"
 local worker = require "search.worker"
 
 local M = {}
 
 -- What the store has of a trial: its row, study, session, files, metrics by epoch.
-local function recorded(file, number, name)
+local function load_trial(file, number, name)
   local opened, message = store.open(file, "read")
   if not opened then
     return nil, message
   end
-  local studies = assert(opened:rows("study_list"))
-  local study
-  for _, row in ipairs(studies) do
-    if not name or row.name == name or ("%s@%d"):format(row.name, row.version) == name then
-      study = row
-    end
-  end
+  local study = recorded.study(opened, name)
   local trial = study and assert(opened:rows("trial_get", study.id, number))[1]
   if not trial then
     opened:close()
@@ -42,14 +37,9 @@ local function recorded(file, number, name)
   for _, row in ipairs(assert(opened:rows("data_list", study.id))) do
     found.data[row.name] = row.sha256
   end
-  local names = {}
-  for _, row in ipairs(assert(opened:rows("name_list"))) do
-    names[row.id] = row.name
-  end
-  for _, row in ipairs(assert(opened:rows("metric_of_trial", trial.id))) do
-    found.rows[row.epoch] = found.rows[row.epoch] or {}
-    found.rows[row.epoch][names[row.name]] = row.value or 0 / 0 -- NaN is stored as NULL
-  end
+  recorded.epochs(opened, "metric_of_trial", trial.id, function(_, row)
+    found.rows[row.epoch] = row
+  end)
   opened:close()
   return found
 end
@@ -194,7 +184,7 @@ end
 ---@return nil result when it cannot be run
 ---@return string? message
 function M.rerun(file, number, given)
-  local found, message = recorded(file, number, given.study)
+  local found, message = load_trial(file, number, given.study)
   if not found then
     return nil, message
   end

@@ -1,6 +1,7 @@
 --- Continuing a study: its command again, in its folder.
 local args = require "search.args"
 local proc = require "core.proc"
+local recorded = require "search.recorded"
 local store = require "core.store"
 
 local M = {}
@@ -19,15 +20,9 @@ function M.resume(file, name)
   if not opened then
     return nil, message
   end
-  local study, session
-  for _, row in ipairs(assert(opened:rows("study_list"))) do
-    if not name or row.name == name or ("%s@%d"):format(row.name, row.version) == name then
-      study = row
-    end
-  end
-  for _, row in ipairs(study and assert(opened:rows("session_list", study.id)) or {}) do
-    session = row
-  end
+  local study = recorded.study(opened, name)
+  local sessions = study and assert(opened:rows("session_list", study.id)) or {}
+  local session = sessions[#sessions]
   opened:close()
   if not session then
     return nil, ("run store '%s' has no study%s"):format(file, name and (" '%s'"):format(name) or "")

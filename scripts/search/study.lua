@@ -5,6 +5,7 @@ local fronts = require "search.front"
 local json = require "search.json"
 local objectives = require "search.objective"
 local proc = require "core.proc"
+local recorded = require "search.recorded"
 local store = require "core.store"
 local text = require "report.text"
 
@@ -126,32 +127,31 @@ local function make_configs(study, names)
   return configs
 end
 
--- Fill in the epochs of all trials from the store, at the first question for any of them.
-local function load_epochs(study)
+-- Do something with the study's store.
+local function with_store(study, mode, act)
   local file, message = study.store_handle, nil
   if not file then
-    file, message = store.open(study.store, "read")
+    file, message = store.open(study.store, mode)
   end
   if not file then
     error(message, 0)
   end
-  local names, rows_of = {}, {}
-  for _, row in ipairs(assert(file:rows("name_list"))) do
-    names[row.id] = row.name
-  end
-  for _, row in ipairs(assert(file:rows("metric_of_study", study.id))) do
-    local rows = rows_of[row.number] or {}
-    rows_of[row.number] = rows
-    local current = rows[#rows]
-    if not current or current.epoch ~= row.epoch then
-      current = { epoch = row.epoch }
-      rows[#rows + 1] = current
-    end
-    current[names[row.name]] = row.value or NAN -- NaN is stored as NULL
-  end
+  local result = act(file)
   if not study.store_handle then
-    file:close()
+    assert(file:close())
   end
+  return result
+end
+
+-- Fill in the epochs of all trials from the store, at the first question for any of them.
+local function load_epochs(study)
+  local rows_of = {}
+  with_store(study, "read", function(file)
+    recorded.epochs(file, "metric_of_study", study.id, function(number, row)
+      rows_of[number] = rows_of[number] or {}
+      table.insert(rows_of[number], row)
+    end)
+  end)
   for _, trial in ipairs(study.trials) do
     rawset(trial, "epochs", rows_of[trial.number] or {})
   end
@@ -235,17 +235,13 @@ function M.load(file, name)
   if not opened then
     return nil, message
   end
-  local wanted, version = (name or ""):match("^(.-)@(%d+)$")
-  wanted, version = wanted or name, tonumber(version)
-  local found, known = nil, {}
-  for _, row in ipairs(assert(opened:rows("study_list"))) do
-    if (not wanted or row.name == wanted) and (not version or row.version == version) then
-      found = row
-    end
-    known[#known + 1] = ("%s@%d"):format(row.name, row.version)
-  end
+  local found, studies = recorded.study(opened, name)
   if not found then
     opened:close()
+    local known = {}
+    for i, row in ipairs(studies) do
+      known[i] = ("%s@%d"):format(row.name, row.version)
+    end
     return nil, ("run store '%s' has no study%s; it has %s"):format(file,
       name and (" '%s'"):format(name) or "", #known > 0 and table.concat(known, ", ") or "none")
   end
@@ -261,11 +257,10 @@ function M.load(file, name)
   local session = assert(opened:rows("session_list", found.id))
   session = session[#session] or {}
   opened:close()
-  local settings = json.decode(found.settings)
+  local settings, goals = json.decode(found.settings), objectives.read(found.objective)
   local study = M.new {
     name = found.name, version = found.version, id = found.id, store = file, trials = trials,
-    objective = objectives.read(found.objective)[1], objectives = objectives.read(found.objective),
-    script = script, created = found.created,
+    objective = goals[1], objectives = goals, script = script, created = found.created,
     select = settings.objective:match("(%a+)$"),
     names = varying(json.decode(found.space), {}, {}), outcome = found.outcome,
     planned = found.trials, race = settings.race,
@@ -363,22 +358,6 @@ end
 ---@return number[] reference
 function Study:hypervolume(reference)
   return fronts.hypervolume(self, reference)
-end
-
--- Do something with the study's store.
-local function with_store(study, mode, act)
-  local file, message = study.store_handle, nil
-  if not file then
-    file, message = store.open(study.store, mode)
-  end
-  if not file then
-    error(message, 0)
-  end
-  local result = act(file)
-  if not study.store_handle then
-    assert(file:close())
-  end
-  return result
 end
 
 --- Record a look at sealed data after the sweep, by the script.

@@ -7,6 +7,7 @@ local json = require "search.json"
 local objectives = require "search.objective"
 local options = require "options"
 local proc = require "core.proc"
+local past = require "search.past"
 local preflight = require "search.preflight"
 local progress = require "search.progress"
 local proposals = require "search.proposals"
@@ -263,75 +264,6 @@ local function make_plan(asked, words)
   }
 end
 
--- The curves of recorded trials, which samplers and pruners learn from, and where trials have paused.
-local function recall(journal, trials, metric)
-  local names, last = {}, nil
-  for _, row in ipairs(assert(journal.store:rows("name_list"))) do
-    names[row.id] = row.name
-  end
-  local function learn()
-    local trial = last and trials[last.number]
-    if trial then
-      coordinator.learn(trial, last.row, metric)
-    end
-  end
-  for _, value in ipairs(assert(journal.store:rows("metric_of_study", journal.id))) do
-    if not last or last.number ~= value.number or last.row.epoch ~= value.epoch then
-      learn()
-      last = { number = value.number, row = { epoch = value.epoch } }
-    end
-    last.row[names[value.name]] = value.value or 0 / 0 -- NaN is stored as NULL
-  end
-  learn()
-  local by_id = {}
-  for _, trial in pairs(trials) do
-    by_id[trial.id] = trial
-  end
-  for _, event in ipairs(assert(journal.store:rows("event_list", journal.id))) do
-    local trial = event.kind == "rung" and by_id[event.trial]
-    if trial then
-      trial.rungs, trial.at_rung = trial.rungs or {}, true -- its metrics stay when it goes on
-      trial.rungs[math.tointeger(tonumber(event.detail))] = true
-    end
-  end
-end
-
--- A trial in flight has come no farther than it can go on from: an epoch that was reported after its last
--- checkpoint is trained again, or who is judged at a rung would go on from before it.
-local function forget_unkept(journal, trials)
-  local kept = journal:resumable()
-  for _, trial in pairs(trials) do
-    local flying, far = not trial.state, kept[trial.id] or 0
-    local curve = flying and trial.curve or {}
-    while #curve > 0 and curve[#curve][1] > far do
-      curve[#curve] = nil
-    end
-    for rung in pairs(flying and trial.rungs or {}) do
-      trial.rungs[rung] = rung <= far or nil
-    end
-    if flying and trial.rungs and not next(trial.rungs) then
-      trial.rungs, trial.at_rung = nil, nil -- it begins anew
-    end
-  end
-end
-
--- Trials the store knows: finished ones with their results, others with their row only.
-local function known_trials(rows, plan)
-  local trials = {}
-  for _, row in ipairs(rows) do
-    if row.number > 0 and row.number <= plan.most then
-      local trial = {}
-      if row.state ~= "running" and not (plan.retry and row.state == "failed") then
-        trial = studies.trial_of(row)
-        plan.recorded[row.config] = plan.recorded[row.config] or trial
-      end
-      trial.id = row.id
-      trials[row.number] = trial
-    end
-  end
-  return trials
-end
-
 local function count(trials, total)
   local done, failed = 0, 0
   for number = 1, total do
@@ -390,22 +322,6 @@ local function make_study(plan, journal, trials, total)
   }
 end
 
--- What earlier runs have used of a budget of seconds, and decided by it.
-local function honour(plan, journal)
-  for _, event in ipairs(assert(journal.store:rows("event_list", journal.id))) do
-    local fine, act = pcall(json.decode, event.kind == "control" and event.detail or "{}")
-    if fine and act.act == "trials" and math.tointeger(act.count) and not act.refused then
-      plan.total, plan.most = act.count, math.max(plan.most, act.count)
-      journal:set_trials(plan.total)
-    end
-  end
-  if plan.budget and plan.budget.kind == "seconds" then
-    plan.used = budgets.used(assert(journal.store:rows("session_list", journal.id)), journal.done)
-    local decided = budgets.decided(plan.budget, assert(journal.store:rows("event_list", journal.id)))
-    plan.total, plan.decided = math.min(plan.total, decided or plan.total), decided
-  end
-end
-
 -- Pre-flight, the trials, and the winner once more. Returns the study, too, when it came to trials.
 local function fly(crew, plan, trials, journal, view, done)
   if plan.preflight and done < plan.total then
@@ -431,12 +347,8 @@ end
 
 -- Everything after the fork, in the coordinator. Returns the study or raises.
 local function coordinate(crew, plan, journal)
-  local trials = known_trials(journal.done, plan)
-  if plan.pruner or plan.sampler.tell then
-    recall(journal, trials, plan.goal.metric)
-    forget_unkept(journal, trials)
-  end
-  honour(plan, journal)
+  local trials = past.trials(plan, journal)
+  past.honour(plan, journal)
   if plan.test then
     journal:event(nil, "sealed", plan.test.name)
   end

@@ -1,0 +1,44 @@
+--- Reading studies from an open run store.
+local M = {}
+
+--- A study by its name or "name@version"; the newest of those, or of all when there is no name.
+---@param opened userdata from core.store.open
+---@param name string?
+---@return table? study its row; nil when there is none
+---@return table[] studies all rows
+function M.study(opened, name)
+  local studies, found = assert(opened:rows("study_list")), nil
+  for _, row in ipairs(studies) do
+    if not name or row.name == name or ("%s@%d"):format(row.name, row.version) == name then
+      found = row
+    end
+  end
+  return found, studies
+end
+
+--- Call `visit(number, row)` for every epoch that was reported, in order; `row` has `epoch` and the metrics
+--- by name.
+---@param opened userdata
+---@param statement "metric_of_study"|"metric_of_trial" of a trial alone there is no number
+---@param id integer of the study or trial in the store
+---@param visit fun(number: integer?, row: table<string, number>)
+function M.epochs(opened, statement, id, visit)
+  local names, number, row = {}, nil, nil
+  for _, name in ipairs(assert(opened:rows("name_list"))) do
+    names[name.id] = name.name
+  end
+  for _, metric in ipairs(assert(opened:rows(statement, id))) do
+    if not row or number ~= metric.number or row.epoch ~= metric.epoch then
+      if row then
+        visit(number, row)
+      end
+      number, row = metric.number, { epoch = metric.epoch }
+    end
+    row[names[metric.name]] = metric.value or 0 / 0 -- NaN is stored as NULL
+  end
+  if row then
+    visit(number, row)
+  end
+end
+
+return M
