@@ -5,9 +5,10 @@ local objectives = require "search.objective"
 local orders = require "search.order"
 local pruners = require "search.pruners"
 local search = require "search"
-local store = require "core.store"
+local sweeping = require "sweeping"
 
 local folder = testing.folder()
+local dump = sweeping.dump
 local MAX = objectives.parse "max score"
 
 local function trial(number, values, state)
@@ -52,19 +53,6 @@ local study = search.sweep {
   end,
 }
 ]]
-
-local function dump(file)
-  local opened, lines = assert(store.open(file, "read")), {}
-  for _, row in ipairs(opened:rows("trial_list", 1)) do
-    lines[#lines + 1] = table.concat({ row.number, row.params, row.state, row.epochs or "-",
-      ("%a"):format(row.last or 0), row.message or "" }, " ")
-  end
-  for _, row in ipairs(opened:rows("metric_of_study", 1)) do
-    lines[#lines + 1] = ("%d %d %a"):format(row.number, row.epoch, row.value)
-  end
-  opened:close()
-  return table.concat(lines, "\n")
-end
 
 local PRUNERS = { '"median"', '"asha"', "search.pruner.hyperband { max_epochs = 9 }", "search.pruner.percentile {}" }
 

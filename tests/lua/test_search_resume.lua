@@ -2,8 +2,9 @@
 --- and the results are the same to the bit.
 local testing = require "testing"
 local store = require "core.store"
+local sweeping = require "sweeping"
 
-local folder = testing.folder()
+local dump, folder = sweeping.dump, testing.folder()
 
 local FIT = [[
 local search, nn, tensor, init = require "search", require "nn", require "tensor", require "core.init"
@@ -50,26 +51,6 @@ return search.sweep {
 }
 ]]
 
-local function dump(file)
-  local opened, lines, names = assert(store.open(file, "read")), {}, {}
-  for _, row in ipairs(opened:rows("trial_list", 1)) do
-    lines[#lines + 1] = table.concat({ row.number, row.params, row.state, row.epochs, ("%a"):format(row.last),
-      row.weights or "" }, " ")
-  end
-  for _, row in ipairs(opened:rows("name_list")) do
-    names[row.id] = row.name
-  end
-  for _, row in ipairs(opened:rows("metric_of_study", 1)) do
-    if names[row.name] ~= "seconds" then
-      lines[#lines + 1] = ("%d %d %s %a"):format(row.number, row.epoch, names[row.name], row.value)
-    end
-  end
-  local left = #opened:rows("checkpoint_list")
-  opened:close()
-  table.sort(lines)
-  return table.concat(lines, "\n"), left
-end
-
 local function lines_of(path)
   local count, seen, twice = 0, {}, 0
   for line in io.lines(path) do
@@ -98,10 +79,8 @@ local function killed(body, name, signal, pause)
       runs <= 3 and "0.05" or "0", log, kill, script, runs % 3 + 1, broken))
   until status == 0 or runs == 10
   testing.equal(status, 0, err)
-  local expected, none = dump(whole)
-  local text, left = dump(broken)
-  testing.equal(text, expected)
-  testing.equal({ none, left }, { 0, 0 }) -- checkpoints end with their trials
+  testing.equal(dump(broken), dump(whole))
+  testing.equal({ sweeping.checkpoints(whole), sweeping.checkpoints(broken) }, { 0, 0 }) -- they end with their trials
   return lines_of(log)
 end
 

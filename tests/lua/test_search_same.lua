@@ -4,9 +4,9 @@ local testing = require "testing"
 local pruners = require "search.pruners"
 local samplers = require "search.samplers"
 local options = require "options"
-local store = require "core.store"
+local sweeping = require "sweeping"
 
-local folder = testing.folder()
+local dump, folder = sweeping.trials, testing.folder()
 
 local SPECIAL = {
   threshold = "search.pruner.threshold { low = -1.5 }",
@@ -40,18 +40,6 @@ for _, pair in ipairs {
   }
 end
 ]]
-
-local function dump(file)
-  local opened, lines = assert(store.open(file, "read")), {}
-  for _, study in ipairs(opened:rows("study_list")) do
-    for _, row in ipairs(opened:rows("trial_list", study.id)) do
-      lines[#lines + 1] = table.concat({ study.name, row.number, row.params, row.state, row.epochs or "-",
-        ("%a"):format(row.last or 0), ("%a"):format(row.best or 0), row.parent or "", row.message or "" }, " ")
-    end
-  end
-  opened:close()
-  return lines
-end
 
 local function pairs_of(samplers_list)
   local lines = {}

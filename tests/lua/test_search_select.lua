@@ -3,35 +3,25 @@ local testing = require "testing"
 
 local search = require "search"
 local store = require "core.store"
+local sweeping = require "sweeping"
 local view = require "search.store_view"
 
-local folder = testing.folder()
-local counter = 0
-
--- A file name nobody has used.
-local function fresh(ending)
-  counter = counter + 1
-  return ("%s/%d%s"):format(folder, counter, ending)
-end
+local fresh, merged = sweeping.fresh, sweeping.merged
 
 -- A sweep in this process: noisy values around x, the same noise for all configurations of a seed.
 local function sweep(more)
-  local given = {
+  local study = search.sweep(merged({
     name = "select", objective = "min loss", space = { x = search.float(0, 1) }, sampler = "random",
     store = ":memory:", quiet = true, table = false, arguments = {}, workers = 2, trials = 8,
     run = function(trial)
       trial:report(1, { loss = trial.params.x + 0.1 * math.random() })
     end,
-  }
-  for key, value in pairs(more or {}) do
-    given[key] = value
-  end
-  local study = search.sweep(given)
+  }, more))
   return study -- no tail call: messages name the caller's line
 end
 
 local function two(more)
-  local given = {
+  return sweep(merged({
     objective = { "max gain", "min cost" }, trials = 40, sampler = { "nsga2", population = 8 },
     space = { x = search.float(0, 1), y = search.float(0, 1) },
     run = function(trial)
@@ -40,11 +30,7 @@ local function two(more)
       trial:report(2, { gain = p.x - 0.5 * p.y })
       return nil, { cost = p.x + p.y }
     end,
-  }
-  for key, value in pairs(more or {}) do
-    given[key] = value
-  end
-  return sweep(given)
+  }, more))
 end
 
 local tests = {}
@@ -107,16 +93,11 @@ tests["a report of several objectives draws the front"] = function()
   testing.contains(testing.read(dir .. "/select-table.csv"), "front")
 end
 
--- The rows of a store with numbers below 0, as text.
+-- The trials on fresh seeds, which have numbers below 0.
 local function fresh_rows(file)
-  local opened, lines = assert(store.open(file, "read")), {}
-  for _, row in ipairs(opened:rows("trial_list", 1)) do
-    if row.number < 0 then
-      lines[#lines + 1] = ("%d %d %s %s %a"):format(row.number, row.config, row.params, row.state, row.last or 0)
-    end
-  end
-  opened:close()
-  return table.concat(lines, "\n")
+  return sweeping.trials(file, function(row)
+    return row.number < 0
+  end)
 end
 
 tests["winner and runner-up are run on fresh seeds, which are no part of the table"] = function()
@@ -244,17 +225,13 @@ tests["a race drops who is worse, the same for any number of workers and after a
   for _, sampler in ipairs { "random", "tpe" } do
     local texts = {}
     local function go(more)
-      local given = { race = true, seeds = 8, trials = 96, sampler = sampler, lag = 4, confirm = 0,
+      return sweep(merged({ race = true, seeds = 8, trials = 96, sampler = sampler, lag = 4, confirm = 0,
         run = function(trial)
           if trial.config == 5 and trial["repeat"] == 2 then
             error "lost"
           end
           return trial.params.x + 0.05 * math.random() + 0.01 * ((trial.number * 7919) % 13) / 13
-        end }
-      for key, value in pairs(more) do
-        given[key] = value
-      end
-      return sweep(given)
+        end }, more))
     end
     for i, workers in ipairs { 1, 4 } do
       local study = go { workers = workers }

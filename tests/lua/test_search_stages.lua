@@ -3,8 +3,9 @@ local testing = require "testing"
 
 local search = require "search"
 local store = require "core.store"
+local sweeping = require "sweeping"
 
-local folder = testing.folder()
+local folder, trials_of = testing.folder(), sweeping.trials
 
 local BODY = [[
 local search, nn, tensor, init = require "search", require "nn", require "tensor", require "core.init"
@@ -28,17 +29,6 @@ return search.sweep {
 }
 ]]
 
-local function dump(file)
-  local opened, lines = assert(store.open(file, "read")), {}
-  for _, row in ipairs(opened:rows("trial_list", 1)) do
-    lines[#lines + 1] = table.concat({ row.number, row.params, row.state, row.epochs,
-      row.last and ("%a"):format(row.last) or "", row.weights or "", row.parent or "", row.message or "" }, " ")
-  end
-  local left = #opened:rows("checkpoint_list")
-  opened:close()
-  return table.concat(lines, "\n"), left
-end
-
 local counter = 0
 
 -- Run with 1, 2, 4 and 8 workers, and killed in between; returns the trials and how many epochs were trained.
@@ -51,10 +41,9 @@ local function everywhere(trials, seeds, pruner)
     local log = ("%s/%d-%d.log"):format(folder, counter, workers)
     local _, err, status = testing.sh(("LOG=%s {nnrun} %s --quiet -j %d --store %s"):format(log, script, workers, path))
     testing.equal(status, 0, err)
-    local text, left = dump(path)
-    first = first or text
-    testing.equal(text, first, workers .. " workers")
-    testing.equal(left, 0)
+    first = first or trials_of(path)
+    testing.equal(trials_of(path), first, workers .. " workers")
+    testing.equal(sweeping.checkpoints(path), 0)
     local seen
     epochs, seen = 0, {}
     for line in io.lines(log) do
@@ -68,7 +57,7 @@ local function everywhere(trials, seeds, pruner)
   end
   local _, err, status = testing.sh(("{nnrun} %s --quiet -j 2 --store %s"):format(script, path))
   testing.equal(status, 0, err)
-  testing.equal(dump(path), first, "killed and continued")
+  testing.equal(trials_of(path), first, "killed and continued")
   return search.load(path).trials, epochs
 end
 
@@ -112,7 +101,7 @@ return testing.run {
           k % 3 == 0 and "INT" or "KILL", seconds, script, chaos))
       end
       testing.sh(("{nnrun} %s --quiet -j 2 --store %s"):format(script, chaos))
-      testing.equal(dump(chaos), dump(calm), case[1])
+      testing.equal(trials_of(chaos), trials_of(calm), case[1])
     end
   end,
   ["halving trains each rung once, and the best third of a group goes on"] = function()

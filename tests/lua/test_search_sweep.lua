@@ -3,22 +3,9 @@ local testing = require "testing"
 
 local search = require "search"
 local store = require "core.store"
+local sweeping = require "sweeping"
 
-local folder = testing.folder()
-local counter = 0
-
--- A file name nobody has used.
-local function fresh(ending)
-  counter = counter + 1
-  return ("%s/%d%s"):format(folder, counter, ending)
-end
-
-local function merged(given, more)
-  for key, value in pairs(more or {}) do
-    given[key] = value
-  end
-  return given
-end
+local dump, fresh, merged = sweeping.dump, sweeping.fresh, sweeping.merged
 
 -- A small sweep in this process, without files and without words.
 local function sweep(more)
@@ -58,26 +45,6 @@ end
 
 local function run(file, words, before)
   return testing.sh(("%s {nnrun} %s %s"):format(before or "", file, words))
-end
-
--- All metrics and results of a store as text, without what depends on the clock.
-local function dump(file)
-  local opened = assert(store.open(file, "read"))
-  local lines = {}
-  for _, row in ipairs(opened:rows("trial_list", 1)) do
-    lines[#lines + 1] = table.concat({ row.number, row.params, row.seed, row.state,
-      ("%a"):format(row.last or 0), ("%a"):format(row.best or 0), row.message or "" }, " ")
-  end
-  local names = {} -- their numbers depend on which came first
-  for _, row in ipairs(opened:rows("name_list")) do
-    names[row.id] = row.name
-  end
-  for _, row in ipairs(opened:rows("metric_of_study", 1)) do
-    lines[#lines + 1] = ("%d %d %s %a"):format(row.number, row.epoch, names[row.name], row.value)
-  end
-  opened:close()
-  table.sort(lines)
-  return table.concat(lines, "\n")
 end
 
 return testing.run {
