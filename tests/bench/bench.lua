@@ -62,4 +62,18 @@ function M.report(workload, samples, body, extra)
     workload, M.threads, seconds, times[1], cpu, samples / times[1], loss, peak_rss_mb(), extra or ""))
 end
 
+--- Time one pass of training with Adam, shuffled, of a new model each time.
+---@param workload string
+---@param train table data set
+---@param batch_size integer
+---@param model fun(): table makes it
+function M.pass(workload, train, batch_size, model)
+  local nn = require "nn"
+  M.report(workload, #train, function()
+    local history = model():fit(train, { optimizer = nn.Adam { lr = 1e-3 }, epochs = 1, batch_size = batch_size,
+      metrics = {}, seed = 7, threads = M.threads })
+    return history.epochs[1].loss
+  end)
+end
+
 return M

@@ -6,9 +6,6 @@ local nn = require "nn"
 
 local train = bench.classes(12800, 784)
 train.x = train.x:view { 12800, 28, 28 }
-bench.report("lstm", 12800, function()
-  local model = nn.Sequential { nn.LSTM(128, { last = true }), nn.Linear(10) }
-  local history = model:fit(train, { optimizer = nn.Adam { lr = 1e-3 }, epochs = 1, batch_size = 64,
-    metrics = {}, seed = 7, threads = bench.threads })
-  return history.epochs[1].loss
+bench.pass("lstm", train, 64, function()
+  return nn.Sequential { nn.LSTM(128, { last = true }), nn.Linear(10) }
 end)
