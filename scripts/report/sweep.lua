@@ -112,7 +112,8 @@ local function print_results(view, chosen, stem)
     print_table(view, chosen, stem, columns)
   end
   local verdict = fronts.sentence(view.study) or studies.verdict(view)
-  if verdict then
+  local told = view.study.shown and view.study.confirmed -- the sweep's table ends with the same words
+  if verdict and not told then
     io.stdout:write("\n", text.wrap(verdict, math.max(60, math.min(columns, 100))), "\n")
   end
   local looks = view.study.looks_text and view.study:looks_text()

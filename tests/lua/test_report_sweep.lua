@@ -274,4 +274,19 @@ tests["what cannot be written, or is no study, is said"] = function()
   testing.raises("did you mean 'dir'", report.sweep, make_study(), { dirr = "x" })
 end
 
+tests["what the winner did on fresh seeds is said once, by the sweep's table or by the report"] = function()
+  local folder = testing.folder()
+  local script = testing.write(folder .. "/fresh.lua", [[
+local search, report = require "search", require "report"
+local study = search.sweep { name = "fresh", objective = "max score", seeds = 2, trials = 24, sampler = "random",
+  confirm = 3, quiet = true, store = ":memory:", table = #arg == 0, space = { x = search.float(0, 1) },
+  run = function(trial) return { score = trial.params.x + trial.seed % 97 * 1e-3 } end }
+report.sweep(study, { dir = arg[1] or "." , formats = { "svg" } })
+]])
+  for _, words in ipairs { "", "." } do
+    local out = testing.sh(("cd %s && {nnrun} %s %s"):format(folder, script, words))
+    testing.equal(select(2, out:gsub("fresh seeds the winner", "")), 1, "arguments: " .. words)
+  end
+end
+
 return testing.run(tests)
