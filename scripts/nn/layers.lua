@@ -404,6 +404,17 @@ local function forward_sequential(self, x, ...)
   return x
 end
 
+--- Refuse a list in which something is neither a layer nor a function of values.
+---@param list any[]
+---@param kind string of the layer they are for
+function M.check_list(list, kind)
+  for i, child in ipairs(list) do
+    if not M.is(child) and type(child) ~= "function" then
+      options.fail("nn.%s: entry %d is %s, not a layer", kind, i, options.show(child))
+    end
+  end
+end
+
 --- Layers one after the other. A function of values may stand between them.
 ---@param layers table a list of layers; may have a `name`
 ---@return Layer
@@ -412,12 +423,10 @@ function M.sequential(layers)
     options.fail("nn.Sequential: expected a list of layers, e.g. nn.Sequential { nn.Linear(10) }; got %s",
       M.is(layers) and "a single layer" or options.show(layers))
   end
+  M.check_list(layers, "Sequential")
   local self = setmetatable({ kind = "Sequential", container = true, name = layers.name,
     forward = forward_sequential }, Layer)
   for i, child in ipairs(layers) do
-    if not M.is(child) and type(child) ~= "function" then
-      options.fail("nn.Sequential: entry %d is %s, not a layer", i, options.show(child))
-    end
     self[i] = child
   end
   return self

@@ -6,12 +6,12 @@ local options = require "options"
 
 local M = {}
 
-local function check_layers(list, kind)
-  for i, child in ipairs(list) do
-    if not layers.is(child) and type(child) ~= "function" then
-      options.fail("nn.%s: entry %d is %s, not a layer", kind, i, options.show(child))
-    end
+-- What both take: a list of layers, one or more.
+local function check_list(given, kind)
+  if type(given) ~= "table" or layers.is(given) or #given == 0 then
+    options.fail("nn.%s: expected a list of layers, got %s", kind, options.show(given))
   end
+  layers.check_list(given, kind)
 end
 
 local function same_shape(a, b)
@@ -43,10 +43,7 @@ local new_residual = layers.layer("Residual", {
 ---@param given table a list of layers; with shortcut (a layer), activation (a name) and name
 ---@return Layer
 function M.residual(given)
-  if type(given) ~= "table" or layers.is(given) or #given == 0 then
-    options.fail("nn.Residual: expected a list of layers, got %s", options.show(given))
-  end
-  check_layers(given, "Residual")
+  check_list(given, "Residual")
   if given.shortcut ~= nil and not layers.is(given.shortcut) and type(given.shortcut) ~= "function" then
     options.fail("nn.Residual: shortcut is %s, not a layer", options.show(given.shortcut))
   end
@@ -99,10 +96,7 @@ local new_parallel = layers.layer("Parallel", {
 --- default 2: features or channels) and name
 ---@return Layer
 function M.parallel(given)
-  if type(given) ~= "table" or layers.is(given) or #given == 0 then
-    options.fail("nn.Parallel: expected a list of layers, got %s", options.show(given))
-  end
-  check_layers(given, "Parallel")
+  check_list(given, "Parallel")
   if given.join and not JOIN[given.join] then
     options.fail("nn.Parallel: join is %s; it can be \"concat\", \"add\" or \"none\"", options.show(given.join))
   end
