@@ -185,13 +185,6 @@ local GRAPH_METRICS = {
   end,
 }
 
---- Whether the engine adds a metric up during training.
----@param name string
----@return boolean
-function M.in_graph(name)
-  return GRAPH_METRICS[name] ~= nil
-end
-
 -- A list of names is for every output with targets; a table of lists by output for those.
 local function metrics_for(given, key, target)
   if given == nil then

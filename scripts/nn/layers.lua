@@ -424,8 +424,7 @@ function M.sequential(layers)
       M.is(layers) and "a single layer" or options.show(layers))
   end
   M.check_list(layers, "Sequential")
-  local self = setmetatable({ kind = "Sequential", container = true, name = layers.name,
-    forward = forward_sequential }, Layer)
+  local self = setmetatable({ kind = "Sequential", name = layers.name, forward = forward_sequential }, Layer)
   for i, child in ipairs(layers) do
     self[i] = child
   end
@@ -471,7 +470,7 @@ function M.layer(kind, methods)
   end
   setmetatable(class, Layer)
   return function(...)
-    local self = setmetatable({ kind = kind, container = true }, class)
+    local self = setmetatable({ kind = kind }, class)
     if methods.init then
       methods.init(self, ...)
       check_fields(self, kind)

@@ -60,9 +60,7 @@ function M.run(book, training, body)
   local trace = { graph = graphs.new(), training = training, book = book, layers = {}, calls = {},
     updates = {}, lookups = {}, stream_calls = {} }
   stack[#stack + 1] = trace
-  local results = table.pack(xpcall(body, function(message)
-    return message
-  end, trace))
+  local results = table.pack(pcall(body, trace))
   stack[#stack] = nil
   if not results[1] then
     error(results[2], 0)
