@@ -175,13 +175,14 @@ local function complaint(value, row)
   return row.check and row.check(value)
 end
 
---- The arguments of a constructor as one table of options: values by position get these names, tables
---- hold options by name.
+--- Check the arguments of a constructor: values by position are options of these names, tables hold
+--- options by name.
 ---@param names string[]
+---@param spec table<string, table> as check takes it
 ---@param where string what the options belong to
----@param ... any
----@return table
-function M.gather(names, where, ...)
+---@param ... any the arguments
+---@return table options a new table
+function M.arguments(names, spec, where, ...)
   local given, position = {}, 0
   for i = 1, select("#", ...) do
     local value = select(i, ...)
@@ -198,7 +199,7 @@ function M.gather(names, where, ...)
       end
     end
   end
-  return given
+  return M.check(given, spec, where)
 end
 
 --- Check an options table and fill in its defaults.

@@ -207,8 +207,7 @@ local MultiheadAttention = layers.layer("MultiheadAttention", {
 ---@return Layer
 ---@options ATTENTION
 function M.MultiheadAttention(num_heads, given)
-  local o = options.gather({ "num_heads" }, "nn.MultiheadAttention", num_heads, given)
-  return MultiheadAttention(options.check(o, ATTENTION, "nn.MultiheadAttention"))
+  return MultiheadAttention(options.arguments({ "num_heads" }, ATTENTION, "nn.MultiheadAttention", num_heads, given))
 end
 
 -- ---- the transformer's layers ----
@@ -300,8 +299,8 @@ local TransformerEncoderLayer = layers.layer("TransformerEncoderLayer", {
 ---@return Layer
 ---@options TRANSFORMER
 function M.TransformerEncoderLayer(num_heads, given)
-  local o = options.gather({ "num_heads" }, "nn.TransformerEncoderLayer", num_heads, given)
-  return TransformerEncoderLayer(options.check(o, TRANSFORMER, "nn.TransformerEncoderLayer"))
+  return TransformerEncoderLayer(options.arguments({ "num_heads" }, TRANSFORMER, "nn.TransformerEncoderLayer",
+    num_heads, given))
 end
 
 local DECODER_CALL = {
@@ -342,8 +341,8 @@ local TransformerDecoderLayer = layers.layer("TransformerDecoderLayer", {
 ---@return Layer
 ---@options TRANSFORMER
 function M.TransformerDecoderLayer(num_heads, given)
-  local o = options.gather({ "num_heads" }, "nn.TransformerDecoderLayer", num_heads, given)
-  return TransformerDecoderLayer(options.check(o, TRANSFORMER, "nn.TransformerDecoderLayer"))
+  return TransformerDecoderLayer(options.arguments({ "num_heads" }, TRANSFORMER, "nn.TransformerDecoderLayer",
+    num_heads, given))
 end
 
 local TransformerEncoder = layers.layer("TransformerEncoder", {
@@ -383,8 +382,8 @@ end
 ---@return Layer
 ---@options ENCODER
 function M.TransformerEncoder(num_layers, num_heads, given)
-  local o = options.gather({ "num_layers", "num_heads" }, "nn.TransformerEncoder", num_layers, num_heads, given)
-  return TransformerEncoder(options.check(o, ENCODER, "nn.TransformerEncoder"))
+  return TransformerEncoder(options.arguments({ "num_layers", "num_heads" }, ENCODER, "nn.TransformerEncoder",
+    num_layers, num_heads, given))
 end
 
 return M

@@ -52,8 +52,7 @@ local Embedding = layers.layer("Embedding", {
 ---@return Layer
 ---@options EMBEDDING
 function M.Embedding(num, dim, given)
-  local o = options.gather({ "num", "dim" }, "nn.Embedding", num, dim, given)
-  return Embedding(options.check(o, EMBEDDING, "nn.Embedding"))
+  return Embedding(options.arguments({ "num", "dim" }, EMBEDDING, "nn.Embedding", num, dim, given))
 end
 
 -- (length, dim): sines and cosines of wavelengths from 2 pi to 10000 * 2 pi.
@@ -111,8 +110,7 @@ local PositionalEmbedding = layers.layer("PositionalEmbedding", {
 ---@return Layer
 ---@options POSITIONS
 function M.PositionalEmbedding(max_len, given)
-  local o = options.gather({ "max_len" }, "nn.PositionalEmbedding", max_len, given)
-  return PositionalEmbedding(options.check(o, POSITIONS, "nn.PositionalEmbedding"))
+  return PositionalEmbedding(options.arguments({ "max_len" }, POSITIONS, "nn.PositionalEmbedding", max_len, given))
 end
 
 return M

@@ -195,7 +195,7 @@ local LSTM, GRU, RNN = net "LSTM", net "GRU", net "RNN"
 ---@return Layer
 ---@options NET
 function M.LSTM(hidden, given)
-  return LSTM(options.check(options.gather({ "hidden" }, "nn.LSTM", hidden, given), NET, "nn.LSTM"))
+  return LSTM(options.arguments({ "hidden" }, NET, "nn.LSTM", hidden, given))
 end
 
 --- Gated recurrent unit over sequences (N, T, F), used as nn.LSTM; its state is h alone.
@@ -207,7 +207,7 @@ end
 ---@return Layer
 ---@options NET
 function M.GRU(hidden, given)
-  return GRU(options.check(options.gather({ "hidden" }, "nn.GRU", hidden, given), NET, "nn.GRU"))
+  return GRU(options.arguments({ "hidden" }, NET, "nn.GRU", hidden, given))
 end
 
 --- Plain recurrent net over sequences (N, T, F): h = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu.
@@ -218,7 +218,7 @@ end
 ---@return Layer
 ---@options RNN_NET
 function M.RNN(hidden, given)
-  return RNN(options.check(options.gather({ "hidden" }, "nn.RNN", hidden, given), RNN_NET, "nn.RNN"))
+  return RNN(options.arguments({ "hidden" }, RNN_NET, "nn.RNN", hidden, given))
 end
 
 -- ---- cells: one step, spelled in ops ----
@@ -284,7 +284,7 @@ local LSTMCell, GRUCell, RNNCell = cell "LSTMCell", cell "GRUCell", cell "RNNCel
 ---@return Layer
 ---@options CELL
 function M.LSTMCell(hidden, given)
-  return LSTMCell(options.check(options.gather({ "hidden" }, "nn.LSTMCell", hidden, given), CELL, "nn.LSTMCell"))
+  return LSTMCell(options.arguments({ "hidden" }, CELL, "nn.LSTMCell", hidden, given))
 end
 
 --- One step of a GRU: `h = cell(x, h)` with x (N, F), h (N, hidden), 0 when absent.
@@ -293,7 +293,7 @@ end
 ---@return Layer
 ---@options CELL
 function M.GRUCell(hidden, given)
-  return GRUCell(options.check(options.gather({ "hidden" }, "nn.GRUCell", hidden, given), CELL, "nn.GRUCell"))
+  return GRUCell(options.arguments({ "hidden" }, CELL, "nn.GRUCell", hidden, given))
 end
 
 --- One step of a plain recurrent net: `h = cell(x, h)` with x (N, F), h (N, hidden), 0 when absent.
@@ -302,7 +302,7 @@ end
 ---@return Layer
 ---@options RNN_CELL
 function M.RNNCell(hidden, given)
-  return RNNCell(options.check(options.gather({ "hidden" }, "nn.RNNCell", hidden, given), RNN_CELL, "nn.RNNCell"))
+  return RNNCell(options.arguments({ "hidden" }, RNN_CELL, "nn.RNNCell", hidden, given))
 end
 
 return M

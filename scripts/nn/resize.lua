@@ -37,8 +37,7 @@ local upsample = layers.layer("Upsample", {
 ---@return Layer
 ---@options UPSAMPLE
 function M.Upsample(scale_factor, given)
-  local o = options.check(options.gather({ "scale_factor" }, "nn.Upsample", scale_factor, given), UPSAMPLE,
-    "nn.Upsample")
+  local o = options.arguments({ "scale_factor" }, UPSAMPLE, "nn.Upsample", scale_factor, given)
   if (o.scale_factor == nil) == (o.size == nil) then
     options.fail("nn.Upsample: give scale_factor or size, one of the two")
   end
