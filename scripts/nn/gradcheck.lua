@@ -5,6 +5,7 @@ local criterion = require "nn.criterion"
 local init = require "nn.init"
 local layers = require "nn.layers"
 local losses = require "nn.loss"
+local models = require "nn.model"
 local op = require "core.op"
 local options = require "options"
 local steps = require "nn.step"
@@ -142,9 +143,7 @@ local function check_built(model, x, y, given)
 end
 
 local function check_model(model, x, y, given)
-  local saved = { book = model.book, summary = model.summary, steps = model.steps }
-  local ok, check = pcall(check_built, model, x, y, given)
-  model.book, model.summary, model.steps = saved.book, saved.summary, saved.steps
+  local ok, check = models.restoring(model, check_built, model, x, y, given)
   if not ok then
     error(check, 0)
   end

@@ -1,5 +1,6 @@
 --- The learning-rate range test: `nn.lr_find(model, train):plot { file = "results/range" }`.
 local fit = require "nn.fit"
+local models = require "nn.model"
 local options = require "options"
 
 local M = {}
@@ -74,9 +75,6 @@ local SPEC = {
 }
 local OWN = { start = true, stop = true, steps = true, smoothing = true, diverge = true }
 
--- What of a model depends on its having been built, or trained.
-local KEPT = { "book", "summary", "steps", "criterion" }
-
 -- Take the steps; fills lr, raw and loss.
 local function ramp(range, run, o)
   local mean, best = 0, math.huge
@@ -142,25 +140,17 @@ function M.lr_find(model, set, given)
   end
   local for_fit = { epochs = 1, metrics = {} }
   for key, value in pairs(o) do
-    for_fit[key] = not OWN[key] and value or nil
-  end
-  if o.shuffle == false then
-    for_fit.shuffle = false
-  end
-  local saved = {}
-  for _, key in ipairs(KEPT) do
-    saved[key] = model[key]
+    if not OWN[key] then
+      for_fit[key] = value
+    end
   end
   local flat = model.book and model.book.flat:to(model.book.dtype)
   local range = setmetatable({ lr = {}, loss = {}, raw = {}, stopped = false }, Range)
-  local ok, message = pcall(function()
+  local ok, message = models.restoring(model, function()
     ramp(range, fit.new_run(model, set, for_fit), o)
   end)
   if flat then
-    saved.book.flat:copy(flat)
-  end
-  for _, key in ipairs(KEPT) do
-    model[key] = saved[key]
+    model.book.flat:copy(flat)
   end
   if not ok then
     error(message, 0)

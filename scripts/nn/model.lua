@@ -129,6 +129,27 @@ function Layer:build(like, given)
   return self
 end
 
+-- What of a model depends on its having been built, or trained.
+local BUILT = { "book", "summary", "steps", "criterion" }
+
+--- As pcall, but the model is left as built or not as it was, whatever f does. Its weights are f's to keep.
+---@param model Layer
+---@param f function
+---@param ... any what f gets
+---@return boolean ok
+---@return any ... results of f, or the message
+function M.restoring(model, f, ...)
+  local saved = {}
+  for _, key in ipairs(BUILT) do
+    saved[key] = model[key]
+  end
+  local results = table.pack(pcall(f, ...))
+  for _, key in ipairs(BUILT) do
+    model[key] = saved[key]
+  end
+  return table.unpack(results, 1, results.n)
+end
+
 --- The parameters in order of first use: { name, tensor, decay, buffer, frozen }. Tensors are the model's
 --- own; `buffer` marks state that is not trained, such as running statistics.
 ---@return table[]
