@@ -71,6 +71,13 @@ function M.list(value)
   return parts, keys
 end
 
+--- How many rows the tensors have: the first size of the first part.
+---@param value any bundle of tensors
+---@return integer
+function M.rows(value)
+  return M.at(value, M.keys(value)[1]):shape()[1]
+end
+
 --- Put parts in the order of `keys` back into the form of `like`.
 ---@param parts any[]
 ---@param keys any[] as M.keys gave them

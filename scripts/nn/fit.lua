@@ -68,7 +68,7 @@ local function probe(run)
     steps = steps + 1
   end
   local step = math.min((proc.now() - began) / steps, began - first)
-  local rows = run.rows + (run.options.validation and bundle.list(run.options.validation.x)[1]:shape()[1] / 3 or 0)
+  local rows = run.rows + (run.options.validation and bundle.rows(run.options.validation.x) / 3 or 0)
   run.options.trial:probed { seconds = step * rows / run.batch * run.options.epochs }
 end
 

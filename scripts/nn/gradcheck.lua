@@ -126,7 +126,7 @@ local function check_built(model, x, y, given)
     local loss
     if y then
       local emitted = criterion.emit(given.law or criterion.new(given.loss, given.loss_weights, outputs, y),
-        { graph = current.graph, outputs = outputs, y = y, rows = bundle.list(y)[1]:shape()[1], dtype = "float64" })
+        { graph = current.graph, outputs = outputs, y = y, rows = bundle.rows(y), dtype = "float64" })
       table.move(emitted.inputs, 1, #emitted.inputs, #check.inputs + 1, check.inputs)
       table.move(emitted.targets, 1, #emitted.targets, #check.data + 1, check.data)
       loss = emitted.loss

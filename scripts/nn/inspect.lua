@@ -64,7 +64,7 @@ local function probe_into(current, room, probes)
     end
     local zeros = tensors.zeros(value:shape(), value:dtype())
     local node = current.graph:param(zeros, record.name .. ".probe")
-    probes[#probes + 1] = { record = record, value = value + node, shape = value:shape(), zeros = zeros,
+    probes[#probes + 1] = { record = record, value = value + node, like = zeros,
       output = tensors.zeros(value:shape(), value:dtype()), offset = add_room(room, node, zeros:size()) }
     return probes[#probes].value
   end
@@ -75,7 +75,7 @@ local function add_weights(current, room)
   local weights = {}
   for _, param in ipairs(current.book.params) do
     if current.calls[param] and param.decay then
-      weights[param.layer] = { shape = param.tensor:shape(),
+      weights[param.layer] = { like = param.tensor,
         offset = add_room(room, current.calls[param], param.tensor:size()) }
     end
   end
@@ -84,7 +84,7 @@ end
 
 -- Run one step over all rows of x; returns the loss, what was seen, and gradients.
 local function run_probed(model, x, y, given)
-  local rows = bundle.list(x)[1]:shape()[1]
+  local rows = bundle.rows(x)
   local dtype = model.book.dtype
   return trace.run(model.book, false, function(current)
     local room, probes = { params = {}, offsets = {}, total = 0 }, {}
@@ -109,11 +109,7 @@ local function run_probed(model, x, y, given)
 end
 
 local function piece(grads, place)
-  local count = 1
-  for _, size in ipairs(place.shape) do
-    count = count * size
-  end
-  return grads:rows(place.offset + 1, place.offset + count):view(place.shape)
+  return grads:rows(place.offset + 1, place.offset + place.like:size()):view(place.like:shape())
 end
 
 local OPTIONS = {
@@ -147,7 +143,7 @@ function Layer:inspect(set, given)
   local inspection = setmetatable({ loss = loss }, Inspection)
   for i, probe in ipairs(probes) do
     local output, weight = probe.output, weights[probe.record.layer]
-    local gradient = piece(grads, probe) * bundle.list(x)[1]:shape()[1]
+    local gradient = piece(grads, probe) * bundle.rows(x)
     inspection[i] = setmetatable({
       layer = probe.record.name, output = output, gradient = gradient, mean = output:mean():item(),
       std = std_of(output), zeros = op.equal(output, 0):mean():item(), gradient_std = std_of(gradient),

@@ -298,7 +298,7 @@ end
 -- Run over all rows in file order, in batches of EVAL_ROWS and one shorter; `each(made, first,
 -- batches)` gets a planned step. Steps for predictions are kept.
 local function over_batches(model, x, spec, each)
-  local total, first = bundle.list(x)[1]:shape()[1], 0
+  local total, first = bundle.rows(x), 0
   local rows = math.min(spec.batch_size or EVAL_ROWS, math.max(total, 1))
   local resolved = spec.criterion
   for _, size in ipairs { rows, total % rows } do
@@ -326,8 +326,7 @@ end
 
 local function predict(model, x)
   local outputs, keys
-  local data = bundle.list(x)
-  local total = data[1]:shape()[1]
+  local data, total = bundle.list(x), bundle.rows(x)
   over_batches(model, x, {}, function(made, first, batches)
     if not outputs then
       outputs, keys = {}, made.keys
@@ -370,7 +369,7 @@ function M.evaluator(model, set, spec)
     options.fail("evaluate: the data set has no targets")
   end
   local parts, data, others = {}, bundle.list(x), {}
-  local total = data[1]:shape()[1]
+  local total = bundle.rows(x)
   over_batches(model, x, {
     y = set.y, criterion = spec.criterion, loss = spec.loss, loss_weights = spec.loss_weights,
     metrics = spec.metrics, batch_size = spec.batch_size, pool = spec.pool,
