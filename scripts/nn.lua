@@ -23,19 +23,11 @@ local M = {
   op = require "core.op",
 }
 
-for _, kinds in ipairs { "nn.embedding", "nn.attention", "nn.resize" } do
-  for name, constructor in pairs((require(kinds))) do
+for _, constructors in ipairs { layers.constructors, optim.constructors, (require "nn.attention"),
+  (require "nn.embedding"), (require "nn.recurrent"), (require "nn.resize") } do
+  for name, constructor in pairs(constructors) do
     M[name] = constructor
   end
-end
-for name, constructor in pairs(layers.constructors) do
-  M[name] = constructor
-end
-for name, constructor in pairs(optim.constructors) do
-  M[name] = constructor
-end
-for name, constructor in pairs(require "nn.recurrent") do
-  M[name] = constructor
 end
 
 M.gradcheck = require("nn.gradcheck").check
