@@ -5,7 +5,6 @@
 --- averages remember, history, best weights and patience are in it. Order of rows, dropout and schedules
 --- need nothing: they are functions of seed, epoch and step. It is data, in the machine's byte order; no
 --- code is ever run from it.
-local files = require "report.files"
 local proc = require "core.proc"
 local store = require "core.store"
 
@@ -110,7 +109,7 @@ end
 ---@return string? message
 function M.write(run, path)
   local text = M.take(run)
-  return files.write(path, text .. store.sha256(text))
+  return require("report.files").write(path, text .. store.sha256(text))
 end
 
 --- Read a checkpoint from a file into a run.
