@@ -16,21 +16,13 @@ local function network()
   return nn.Sequential { nn.Linear(16, "tanh"), Meter(), nn.BatchNorm1d(), nn.Dropout(0.1), nn.Linear(1) }
 end
 
-local function bits(model)
-  local weights = model:weights()
-  for name, weight in pairs(weights) do
-    weights[name] = weight:totable()
-  end
-  return weights
-end
-
 tests["weights and statistics are left as they were, to the bit"] = function()
   local model = network()
   model:fit(moons, { epochs = 2 })
-  local before, loss = bits(model), model:evaluate(moons).loss
+  local before, loss = testing.weights(model), model:evaluate(moons).loss
   local range = nn.lr_find(model, moons, { stop = 100 })
   testing.ok(range.raw[#range.raw] ~= range.raw[1])
-  testing.equal(bits(model), before)
+  testing.equal(testing.weights(model), before)
   testing.equal(model:evaluate(moons).loss, loss)
 end
 
@@ -46,7 +38,7 @@ tests["training after the test is as without it, built or not"] = function()
         testing.equal(model.book ~= nil, built)
       end
       model:fit(moons, { epochs = 2, seed = 9, optimizer = nn.Adam { lr = 0.01 } })
-      return bits(model)
+      return testing.weights(model)
     end
     testing.equal(train(true), train(false))
   end
@@ -54,10 +46,10 @@ end
 
 tests["the model is given back when the test fails, too"] = function()
   local model = network():build(moons)
-  local before = bits(model)
+  local before = testing.weights(model)
   testing.raises("did you mean 'adam'", function() nn.lr_find(model, moons, { optimizer = "adm" }) end)
   testing.raises("unknown loss", function() nn.lr_find(model, moons, { loss = "mss" }) end)
-  testing.equal(bits(model), before)
+  testing.equal(testing.weights(model), before)
 end
 
 tests["rates grow by one factor, and the loss is smoothed as documented"] = function()

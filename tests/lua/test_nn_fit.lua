@@ -25,14 +25,6 @@ local function rows_of(history)
   return rows
 end
 
-local function bits(model)
-  local weights = model:weights()
-  for name, weight in pairs(weights) do
-    weights[name] = weight:totable()
-  end
-  return weights
-end
-
 -- Train a new network; returns rows, weights, history, model.
 local function train(given, set, model)
   model = model or network(0.2)
@@ -41,7 +33,7 @@ local function train(given, set, model)
     with[key] = value
   end
   local history = model:fit(set or moons, with)
-  return rows_of(history), bits(model), history, model
+  return rows_of(history), testing.weights(model), history, model
 end
 
 -- ---- the same again ----
@@ -70,7 +62,7 @@ tests["the iterator form is fit in a loop"] = function()
     testing.equal(row.epoch, count)
   end
   testing.equal(rows_of(seen), rows)
-  testing.equal(bits(model), weights)
+  testing.equal(testing.weights(model), weights)
 end
 
 tests["full batches in one call equal epochs one by one, to the bit"] = function()
@@ -94,7 +86,7 @@ tests["training goes on from where the weights are"] = function()
   given.epochs = 3
   twice:fit(moons, given)
   twice:fit(moons, given)
-  testing.equal(bits(twice), bits(plain))
+  testing.equal(testing.weights(twice), testing.weights(plain))
 end
 
 tests["two threads come close to one"] = function()

@@ -43,18 +43,6 @@ local function flat(model)
   return list
 end
 
-local function golden()
-  local rows = {}
-  for line in io.lines((testing.here or "tests/lua/") .. "../golden/training.csv") do
-    local name, numbers = line:match("^([^,]+),(.*)$")
-    rows[name] = {}
-    for number in numbers:gmatch("[^,]+") do
-      table.insert(rows[name], tonumber(number))
-    end
-  end
-  return rows
-end
-
 local function train(given, model)
   model = model or network()
   local with = { batch_size = "full", epochs = STEPS, metrics = {}, loss = "mse", optimizer = nn.Adam { lr = 0.02 } }
@@ -108,7 +96,7 @@ local CASES = {
 }
 
 tests["fifty steps end where PyTorch's do"] = function()
-  local expected = golden()
+  local expected = testing.golden "training.csv"
   for name, run in pairs(CASES) do
     testing.near(flat((run())), expected[name], name == "lbfgs" and 1e-9 or 1e-10, name)
     expected[name] = nil

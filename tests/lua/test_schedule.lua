@@ -4,18 +4,6 @@ local schedule = require "nn.schedule"
 local EPOCHS, BASE = 50, 0.5
 local tests = {}
 
-local function golden()
-  local rows = {}
-  for line in io.lines((testing.here or "tests/lua/") .. "../golden/schedule.csv") do
-    local name, numbers = line:match("^([^,]+),(.*)$")
-    rows[name] = {}
-    for number in numbers:gmatch("[^,]+") do
-      table.insert(rows[name], tonumber(number))
-    end
-  end
-  return rows
-end
-
 -- The history of the golden plateau: epochs with a metric, as make_schedule.py has it.
 local function history_of(name)
   local history = { epochs = {} }
@@ -54,7 +42,7 @@ tests["schedules give the learning rates of PyTorch"] = function()
       cycle_momentum = false },
   }
   local history = history_of("m")
-  local lines = golden()
+  local lines = testing.golden "schedule.csv"
   for name, one in pairs(mine) do
     testing.near(schedule.values(one, 1, EPOCHS, BASE, history), lines[name], 1e-12, name)
     local momenta, expected = schedule.momenta(one, 1, EPOCHS, history), lines[name .. "_momentum"]

@@ -209,6 +209,32 @@ function M.read(path)
   return text
 end
 
+--- The rows of a golden CSV file, each a name and numbers, as lists by name.
+---@param file string below tests/golden/
+---@return table<string, number[]>
+function M.golden(file)
+  local rows = {}
+  for line in io.lines((M.here or "tests/lua/") .. "../golden/" .. file) do
+    local name, numbers = line:match("^([^,]+),(.*)$")
+    rows[name] = {}
+    for number in numbers:gmatch("[^,]+") do
+      table.insert(rows[name], tonumber(number))
+    end
+  end
+  return rows
+end
+
+--- The weights of a model as tables of numbers by name, to compare to the bit.
+---@param model Layer
+---@return table<string, table>
+function M.weights(model)
+  local weights = model:weights()
+  for name, weight in pairs(weights) do
+    weights[name] = weight:totable()
+  end
+  return weights
+end
+
 --- Whether a file can be read.
 function M.exists(path)
   local file = io.open(path, "rb")
