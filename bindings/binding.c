@@ -45,6 +45,18 @@ int binding_fail(lua_State *L, const Err *err) {
   return 2;
 }
 
+void binding_new_type(lua_State *L, const char *name, const luaL_Reg *functions) {
+  if (luaL_newmetatable(L, name)) {
+    lua_newtable(L);
+    for (const luaL_Reg *function = functions; function->name; function++) {
+      lua_pushcfunction(L, function->func);
+      lua_setfield(L, strncmp(function->name, "__", 2) == 0 ? -3 : -2, function->name);
+    }
+    lua_setfield(L, -2, "__index");
+  }
+  lua_pop(L, 1);
+}
+
 /* One dim; `place` counts from 1. */
 static int64_t check_dim(lua_State *L, int index, int place) {
   int exact = 0;

@@ -33,6 +33,10 @@ int binding_raisef(lua_State *L, const char *format, ...)
 /* Return nil, message. */
 int binding_fail(lua_State *L, const Err *err);
 
+/* Make the metatable of a userdata type: functions whose names begin with "__" are its metamethods,
+ * the others the methods of its values. */
+void binding_new_type(lua_State *L, const char *name, const luaL_Reg *functions);
+
 /* Push a new tensor userdata holding no tensor yet; fill it, e.g.
  * tensor_new(binding_new_tensor(L)...). */
 Tensor *binding_new_tensor(lua_State *L);

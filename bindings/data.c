@@ -457,12 +457,10 @@ int luaopen_core_data(lua_State *L) {
                                        {"hash", hash},
                                        {"tensor", to_tensor},
                                        {NULL, NULL}};
+  static const luaL_Reg arrays_methods[] = {{"__gc", free_arrays}, {NULL, NULL}};
   luaL_requiref(L, "core.tensor", luaopen_core_tensor, 0); /* gives tensors their methods */
-  if (luaL_newmetatable(L, ARRAYS_TYPE)) {
-    lua_pushcfunction(L, free_arrays);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_pop(L, 2);
+  lua_pop(L, 1);
+  binding_new_type(L, ARRAYS_TYPE, arrays_methods);
   data_open_table(L);
   luaL_newlib(L, functions);
   return 1;

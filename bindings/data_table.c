@@ -224,12 +224,6 @@ static int labels(lua_State *L) {
 void data_open_table(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"rows", table_rows}, {"columns", table_columns}, {"summary", summary}, {"drop", drop},
-      {"matrix", matrix},   {"labels", labels},         {NULL, NULL}};
-  if (luaL_newmetatable(L, TABLE_TYPE)) {
-    lua_pushcfunction(L, free_table);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_pop(L, 1);
+      {"matrix", matrix},   {"labels", labels},         {"__gc", free_table}, {NULL, NULL}};
+  binding_new_type(L, TABLE_TYPE, methods);
 }

@@ -233,38 +233,20 @@ static int graph_is_node(lua_State *L) {
 }
 
 static const luaL_Reg graph_methods[] = {
-    {"input", graph_input_},
-    {"param", graph_param_},
-    {"layer", graph_layer_},
-    {"gradcheck", graph_gradcheck_},
-    {"close", graph_gc},
-    {"cost", graph_cost_},
-    {NULL, NULL},
+    {"input", graph_input_}, {"param", graph_param_},
+    {"layer", graph_layer_}, {"gradcheck", graph_gradcheck_},
+    {"close", graph_gc},     {"cost", graph_cost_},
+    {"__gc", graph_gc},      {"__close", graph_gc},
+    {"__len", graph_size},   {NULL, NULL},
 };
-static const luaL_Reg graph_metamethods[] = {
-    {"__gc", graph_gc}, {"__close", graph_gc}, {"__len", graph_size}, {NULL, NULL}};
-static const luaL_Reg node_methods[] = {{"shape", node_shape},
-                                        {"dtype", node_dtype},
-                                        {"graph", node_graph},
-                                        {"is_view", node_is_view},
-                                        {NULL, NULL}};
-static const luaL_Reg node_metamethods[] = {{"__tostring", node_tostring}, {NULL, NULL}};
+static const luaL_Reg node_methods[] = {{"shape", node_shape},         {"dtype", node_dtype},
+                                        {"graph", node_graph},         {"is_view", node_is_view},
+                                        {"__tostring", node_tostring}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"new", graph_new_}, {"is_node", graph_is_node}, {NULL, NULL}};
 
-static void new_type(lua_State *L, const char *name, const luaL_Reg *metamethods,
-                     const luaL_Reg *methods) {
-  if (luaL_newmetatable(L, name)) {
-    luaL_setfuncs(L, metamethods, 0);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_pop(L, 1);
-}
-
 int luaopen_core_graph(lua_State *L) {
-  new_type(L, GRAPH_TYPE, graph_metamethods, graph_methods);
-  new_type(L, NODE_TYPE, node_metamethods, node_methods);
+  binding_new_type(L, GRAPH_TYPE, graph_methods);
+  binding_new_type(L, NODE_TYPE, node_methods);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -136,11 +136,7 @@ int luaopen_core_metrics(lua_State *L) {
                                      {"__close", metrics_release},
                                      {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", metrics_make}, {"rows", rows}, {NULL, NULL}};
-  luaL_newmetatable(L, METRICS_TYPE);
-  luaL_setfuncs(L, methods, 0);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  binding_new_type(L, METRICS_TYPE, methods);
   luaL_newlib(L, functions);
   return 1;
 }

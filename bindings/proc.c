@@ -371,14 +371,6 @@ static int proc_encode(lua_State *L) {
   return 1;
 }
 
-static void make_type(lua_State *L, const char *name, const luaL_Reg *methods) {
-  luaL_newmetatable(L, name);
-  luaL_setfuncs(L, methods, 0);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-}
-
 /* folder() -> the current folder; nil and a message when it is gone */
 static int proc_folder(lua_State *L) {
   char path[4096];
@@ -491,8 +483,8 @@ int luaopen_core_proc(lua_State *L) {
                                        {"sleep", proc_sleep},
                                        {"pause_asked", proc_pause_asked},
                                        {NULL, NULL}};
-  make_type(L, CREW_TYPE, crew_methods);
-  make_type(L, CHANNEL_TYPE, channel_methods);
+  binding_new_type(L, CREW_TYPE, crew_methods);
+  binding_new_type(L, CHANNEL_TYPE, channel_methods);
   luaL_newlib(L, functions);
   lua_pushliteral(L, NNRUN_VERSION);
   lua_setfield(L, -2, "version");

@@ -300,14 +300,6 @@ static int condition_of(lua_State *L) {
   return 1;
 }
 
-static void register_type(lua_State *L, const char *name, const luaL_Reg *methods) {
-  luaL_newmetatable(L, name);
-  luaL_setfuncs(L, methods, 0);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-}
-
 int luaopen_core_search(lua_State *L) {
   static const luaL_Reg table_methods[] = {
       {"add", table_add}, {"best", table_best},   {"tpe", table_tpe},      {"gp_fit", table_gp_fit},
@@ -322,9 +314,9 @@ int luaopen_core_search(lua_State *L) {
                                        {"cmaes", cmaes_make},
                                        {NULL, NULL}};
   static const luaL_Reg none[] = {{NULL, NULL}};
-  register_type(L, TABLE_TYPE, table_methods);
-  register_type(L, MODEL_TYPE, none);
-  register_type(L, CMAES_TYPE, cmaes_methods);
+  binding_new_type(L, TABLE_TYPE, table_methods);
+  binding_new_type(L, MODEL_TYPE, none);
+  binding_new_type(L, CMAES_TYPE, cmaes_methods);
   luaL_newlib(L, functions);
   return 1;
 }

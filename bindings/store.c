@@ -178,11 +178,7 @@ int luaopen_core_store(lua_State *L) {
       {"__gc", close_store},  {"__close", close_store}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"open", open_store}, {"recover", recover_store}, {"sha256", sha256}, {NULL, NULL}};
-  luaL_newmetatable(L, STORE_TYPE);
-  luaL_setfuncs(L, methods, 0);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  binding_new_type(L, STORE_TYPE, methods);
   luaL_newlib(L, functions);
   return 1;
 }

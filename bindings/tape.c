@@ -349,11 +349,8 @@ void tape_methods(lua_State *L) {
                                      {"zero_grad", zero_grad},
                                      {"backward", backward},
                                      {NULL, NULL}};
-  if (luaL_newmetatable(L, TAPE_TYPE)) {
-    lua_pushcfunction(L, node_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_pop(L, 1);
+  static const luaL_Reg node_methods[] = {{"__gc", node_gc}, {NULL, NULL}};
+  binding_new_type(L, TAPE_TYPE, node_methods);
   luaL_setfuncs(L, methods, 0);
 }
 

@@ -441,31 +441,26 @@ static int train_kernel(lua_State *L) {
   return 2;
 }
 
-static void new_type(lua_State *L, const char *name, lua_CFunction gc, const luaL_Reg *methods) {
-  if (luaL_newmetatable(L, name)) {
-    lua_pushcfunction(L, gc);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    if (methods) luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_pop(L, 1);
-}
-
 int luaopen_core_train(lua_State *L);
 int luaopen_core_train(lua_State *L) {
-  static const luaL_Reg step_methods[] = {{"run", step_run_}, {"info", step_info_}, {NULL, NULL}};
-  static const luaL_Reg optim_methods[] = {
-      {"steps", optim_steps_},       {"set_steps", optim_set_steps_},
-      {"save", optim_save_},         {"restore", optim_restore_},
-      {"segments", optim_segments_}, {"keep_average", optim_keep_average_},
-      {"average", optim_average_},   {NULL, NULL}};
+  static const luaL_Reg step_methods[] = {
+      {"run", step_run_}, {"info", step_info_}, {"__gc", step_gc}, {NULL, NULL}};
+  static const luaL_Reg optim_methods[] = {{"steps", optim_steps_},
+                                           {"set_steps", optim_set_steps_},
+                                           {"save", optim_save_},
+                                           {"restore", optim_restore_},
+                                           {"segments", optim_segments_},
+                                           {"keep_average", optim_keep_average_},
+                                           {"average", optim_average_},
+                                           {"__gc", optim_gc},
+                                           {NULL, NULL}};
+  static const luaL_Reg pool_methods[] = {{"__gc", pool_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"pool", train_pool},     {"optim", train_optim},
                                        {"step", train_step},     {"permute", train_permute},
                                        {"kernel", train_kernel}, {NULL, NULL}};
-  new_type(L, STEP_TYPE, step_gc, step_methods);
-  new_type(L, OPTIM_TYPE, optim_gc, optim_methods);
-  new_type(L, POOL_TYPE, pool_gc, NULL);
+  binding_new_type(L, STEP_TYPE, step_methods);
+  binding_new_type(L, OPTIM_TYPE, optim_methods);
+  binding_new_type(L, POOL_TYPE, pool_methods);
   luaL_newlib(L, functions);
   return 1;
 }
