@@ -88,7 +88,7 @@ local function target_of(into, from, study, taken)
   end
   local latest = check(into:rows("study_latest", study.name))[1]
   local version = latest and latest.version + 1 or study.version
-  local id = check(into:run("study_copy", study.name, version, values(study, STUDY)))
+  local id = check(into:run("study_add", study.name, version, values(study, STUDY)))
   for _, file in ipairs(check(from:rows("file_list", study.id))) do
     check(into:run("file_add", id, file.path, file.sha256, file.text))
   end
