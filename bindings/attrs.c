@@ -143,12 +143,9 @@ void binding_push_attrs(lua_State *L, const char *text) {
   lua_newtable(L);
   for (int i = 0; i < OP_MAX_ATTRS && attr_spec(text, i, &spec); i++) {
     lua_createtable(L, 0, 4);
-    lua_pushstring(L, spec.name);
-    lua_setfield(L, -2, "name");
-    lua_pushstring(L, types[spec.type]);
-    lua_setfield(L, -2, "type");
-    lua_pushboolean(L, spec.required);
-    lua_setfield(L, -2, "required");
+    binding_set_text(L, "name", spec.name);
+    binding_set_text(L, "type", types[spec.type]);
+    binding_set_flag(L, "required", spec.required);
     push_default(L, &spec);
     lua_setfield(L, -2, "default");
     lua_rawseti(L, -2, i + 1);

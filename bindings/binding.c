@@ -57,6 +57,34 @@ void binding_new_type(lua_State *L, const char *name, const luaL_Reg *functions)
   lua_pop(L, 1);
 }
 
+void binding_set_integer(lua_State *L, const char *name, int64_t value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+void binding_set_number(lua_State *L, const char *name, double value) {
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, name);
+}
+
+void binding_set_text(lua_State *L, const char *name, const char *text) {
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+void binding_set_flag(lua_State *L, const char *name, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, name);
+}
+
+void binding_push_shape(lua_State *L, const Shape *shape) {
+  lua_createtable(L, shape->ndim, 0);
+  for (int i = 0; i < shape->ndim; i++) {
+    lua_pushinteger(L, shape->dims[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
 /* One dim; `place` counts from 1. */
 static int64_t check_dim(lua_State *L, int index, int place) {
   int exact = 0;

@@ -37,6 +37,14 @@ int binding_fail(lua_State *L, const Err *err);
  * the others the methods of its values. */
 void binding_new_type(lua_State *L, const char *name, const luaL_Reg *functions);
 
+/* Set a field of the table on top; a text that is NULL leaves it nil. */
+void binding_set_integer(lua_State *L, const char *name, int64_t value);
+void binding_set_number(lua_State *L, const char *name, double value);
+void binding_set_text(lua_State *L, const char *name, const char *text);
+void binding_set_flag(lua_State *L, const char *name, bool value);
+/* Push the sizes of a shape as a list. */
+void binding_push_shape(lua_State *L, const Shape *shape);
+
 /* Push a new tensor userdata holding no tensor yet; fill it, e.g.
  * tensor_new(binding_new_tensor(L)...). */
 Tensor *binding_new_tensor(lua_State *L);

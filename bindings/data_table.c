@@ -95,20 +95,13 @@ static int table_rows(lua_State *L) {
   return 1;
 }
 
-static void set_integer(lua_State *L, const char *name, int64_t value) {
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
-}
-
 static void push_column(lua_State *L, const Column *column) {
   lua_createtable(L, 0, 6);
-  lua_pushstring(L, column->name);
-  lua_setfield(L, -2, "name");
-  lua_pushstring(L, column_kind_name(column->kind));
-  lua_setfield(L, -2, "kind");
-  set_integer(L, "missing", column->missing);
-  set_integer(L, "missing_line", column->missing_line);
-  set_integer(L, "missing_at", column->missing_at);
+  binding_set_text(L, "name", column->name);
+  binding_set_text(L, "kind", column_kind_name(column->kind));
+  binding_set_integer(L, "missing", column->missing);
+  binding_set_integer(L, "missing_line", column->missing_line);
+  binding_set_integer(L, "missing_at", column->missing_at);
   if (!column->texts) return;
   lua_createtable(L, (int)column->text_count, 0);
   for (int64_t i = 0; i < column->text_count; i++) {
@@ -129,11 +122,6 @@ static int table_columns(lua_State *L) {
   return 1;
 }
 
-static void set_number(lua_State *L, const char *name, double value) {
-  lua_pushnumber(L, value);
-  lua_setfield(L, -2, name);
-}
-
 /* table:summary(column) -> {present =, distinct =, mean =, std =, min =, median =, max =, mode =}
  */
 static int summary(lua_State *L) {
@@ -143,14 +131,14 @@ static int summary(lua_State *L) {
   if (table_summary(&found, table, check_column(L, table, 2), &err) != NN_OK)
     return binding_raise(L, &err);
   lua_createtable(L, 0, 8);
-  set_integer(L, "present", found.present);
-  set_integer(L, "distinct", found.distinct);
-  set_number(L, "mean", found.mean);
-  set_number(L, "std", found.std);
-  set_number(L, "min", found.min);
-  set_number(L, "median", found.median);
-  set_number(L, "max", found.max);
-  set_number(L, "mode", found.mode);
+  binding_set_integer(L, "present", found.present);
+  binding_set_integer(L, "distinct", found.distinct);
+  binding_set_number(L, "mean", found.mean);
+  binding_set_number(L, "std", found.std);
+  binding_set_number(L, "min", found.min);
+  binding_set_number(L, "median", found.median);
+  binding_set_number(L, "max", found.max);
+  binding_set_number(L, "mode", found.mode);
   return 1;
 }
 

@@ -91,11 +91,9 @@ static int embedded_modules(lua_State *L) {
   for (int i = 0; MODULES[i].name != NULL; i++) {
     const Module *m = &MODULES[i];
     lua_createtable(L, 0, 3);
-    lua_pushstring(L, m->name);
-    lua_setfield(L, -2, "name");
+    binding_set_text(L, "name", m->name);
     if (m->begin != NULL) {
-      lua_pushstring(L, m->file);
-      lua_setfield(L, -2, "file");
+      binding_set_text(L, "file", m->file);
       lua_pushlstring(L, m->begin, (size_t)(m->end - m->begin));
       lua_setfield(L, -2, "text");
     }

@@ -146,16 +146,11 @@ static int graph_gradcheck_(lua_State *L) {
                 &options, &err) != NN_OK)
     return binding_raise(L, &err);
   lua_createtable(L, 0, 5);
-  lua_pushnumber(L, worst.error);
-  lua_setfield(L, -2, "error");
-  lua_pushinteger(L, worst.param + 1);
-  lua_setfield(L, -2, "param");
-  lua_pushinteger(L, worst.index + 1);
-  lua_setfield(L, -2, "index");
-  lua_pushnumber(L, worst.analytic);
-  lua_setfield(L, -2, "analytic");
-  lua_pushnumber(L, worst.numeric);
-  lua_setfield(L, -2, "numeric");
+  binding_set_number(L, "error", worst.error);
+  binding_set_integer(L, "param", worst.param + 1);
+  binding_set_integer(L, "index", worst.index + 1);
+  binding_set_number(L, "analytic", worst.analytic);
+  binding_set_number(L, "numeric", worst.numeric);
   return 1;
 }
 
@@ -186,12 +181,7 @@ static const Node *node_of(lua_State *L) {
 }
 
 static int node_shape(lua_State *L) {
-  const Shape *shape = &node_of(L)->shape;
-  lua_createtable(L, shape->ndim, 0);
-  for (int i = 0; i < shape->ndim; i++) {
-    lua_pushinteger(L, shape->dims[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
+  binding_push_shape(L, &node_of(L)->shape);
   return 1;
 }
 

@@ -27,26 +27,20 @@ InitId binding_check_init(lua_State *L, int index, double args[INIT_MAX_ARGS]) {
   return id;
 }
 
-static void set_text(lua_State *L, const char *key, const char *text) {
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, key);
-}
-
 /* init.rows() -> list of { name, help, args = { { name, default, help } ... } } */
 static int rows(lua_State *L) {
   lua_createtable(L, INIT_COUNT, 0);
   for (int id = 0; id < INIT_COUNT; id++) {
     const InitInfo *info = init_info((InitId)id);
     lua_createtable(L, 0, 3);
-    set_text(L, "name", info->name);
-    set_text(L, "help", info->help);
+    binding_set_text(L, "name", info->name);
+    binding_set_text(L, "help", info->help);
     lua_newtable(L);
     for (int i = 0; info->arg[i].name; i++) {
       lua_createtable(L, 0, 3);
-      set_text(L, "name", info->arg[i].name);
-      set_text(L, "help", info->arg[i].help);
-      lua_pushnumber(L, info->arg[i].fallback);
-      lua_setfield(L, -2, "default");
+      binding_set_text(L, "name", info->arg[i].name);
+      binding_set_text(L, "help", info->arg[i].help);
+      binding_set_number(L, "default", info->arg[i].fallback);
       lua_rawseti(L, -2, i + 1);
     }
     lua_setfield(L, -2, "args");

@@ -16,15 +16,12 @@ static int layer_rows(lua_State *L) {
   for (int id = 0; id < LAYER_COUNT; id++) {
     const LayerInfo *info = layer_info((LayerId)id);
     lua_createtable(L, 0, 4);
-    lua_pushstring(L, info->name);
-    lua_setfield(L, -2, "name");
-    lua_pushstring(L, info->help);
-    lua_setfield(L, -2, "help");
+    binding_set_text(L, "name", info->name);
+    binding_set_text(L, "help", info->help);
     binding_push_attrs(L, info->option_text);
     lua_setfield(L, -2, "options");
     if (info->activation != OP_COUNT) {
-      lua_pushstring(L, op_info(info->activation)->name);
-      lua_setfield(L, -2, "activation");
+      binding_set_text(L, "activation", op_info(info->activation)->name);
     }
     lua_rawseti(L, -2, id + 1);
   }
@@ -46,27 +43,16 @@ static int layer_params_(lua_State *L) {
   lua_createtable(L, count, 0);
   for (int i = 0; i < count; i++) {
     lua_createtable(L, 0, 6);
-    lua_pushstring(L, params[i].name);
-    lua_setfield(L, -2, "name");
-    lua_createtable(L, params[i].shape.ndim, 0);
-    for (int k = 0; k < params[i].shape.ndim; k++) {
-      lua_pushinteger(L, params[i].shape.dims[k]);
-      lua_rawseti(L, -2, k + 1);
-    }
+    binding_set_text(L, "name", params[i].name);
+    binding_push_shape(L, &params[i].shape);
     lua_setfield(L, -2, "shape");
-    lua_pushstring(L, init_info(params[i].init)->name);
-    lua_setfield(L, -2, "init");
-    lua_pushinteger(L, params[i].fan_in);
-    lua_setfield(L, -2, "fan_in");
-    lua_pushinteger(L, params[i].fan_out);
-    lua_setfield(L, -2, "fan_out");
-    lua_pushboolean(L, params[i].decay);
-    lua_setfield(L, -2, "decay");
-    lua_pushboolean(L, params[i].buffer);
-    lua_setfield(L, -2, "buffer");
+    binding_set_text(L, "init", init_info(params[i].init)->name);
+    binding_set_integer(L, "fan_in", params[i].fan_in);
+    binding_set_integer(L, "fan_out", params[i].fan_out);
+    binding_set_flag(L, "decay", params[i].decay);
+    binding_set_flag(L, "buffer", params[i].buffer);
     if (params[i].init == INIT_constant) {
-      lua_pushnumber(L, params[i].value);
-      lua_setfield(L, -2, "value");
+      binding_set_number(L, "value", params[i].value);
     }
     lua_rawseti(L, -2, i + 1);
   }

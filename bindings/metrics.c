@@ -76,11 +76,6 @@ static int confusion(lua_State *L) {
   return 1;
 }
 
-static void set_number(lua_State *L, const char *key, double number) {
-  lua_pushnumber(L, number);
-  lua_setfield(L, -2, key);
-}
-
 /* classes() -> list of { precision, recall, f1, support } by class, or nil before any batch */
 static int classes_of(lua_State *L) {
   Metrics *metrics = check_metrics(L);
@@ -90,11 +85,10 @@ static int classes_of(lua_State *L) {
   for (int64_t i = 0; i < classes; i++) {
     ClassScore score = metrics_class_score(metrics, i);
     lua_createtable(L, 0, 4);
-    set_number(L, "precision", score.precision);
-    set_number(L, "recall", score.recall);
-    set_number(L, "f1", score.f1);
-    lua_pushinteger(L, score.support);
-    lua_setfield(L, -2, "support");
+    binding_set_number(L, "precision", score.precision);
+    binding_set_number(L, "recall", score.recall);
+    binding_set_number(L, "f1", score.f1);
+    binding_set_integer(L, "support", score.support);
     lua_rawseti(L, -2, i + 1);
   }
   return 1;
@@ -112,14 +106,10 @@ static int rows(lua_State *L) {
   for (int id = 0; id < METRIC_COUNT; id++) {
     const MetricInfo *info = metric_info((MetricId)id);
     lua_createtable(L, 0, 4);
-    lua_pushstring(L, info->name);
-    lua_setfield(L, -2, "name");
-    lua_pushstring(L, info->help);
-    lua_setfield(L, -2, "help");
-    lua_pushstring(L, info->larger_is_better ? "max" : "min");
-    lua_setfield(L, -2, "better");
-    lua_pushstring(L, info->reads == METRIC_READS_CLASSES ? "classes" : "numbers");
-    lua_setfield(L, -2, "reads");
+    binding_set_text(L, "name", info->name);
+    binding_set_text(L, "help", info->help);
+    binding_set_text(L, "better", info->larger_is_better ? "max" : "min");
+    binding_set_text(L, "reads", info->reads == METRIC_READS_CLASSES ? "classes" : "numbers");
     lua_rawseti(L, -2, id + 1);
   }
   return 1;

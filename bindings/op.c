@@ -247,16 +247,11 @@ static int op_rows(lua_State *L) {
   for (int op = 0; op < OP_COUNT; op++) {
     const OpInfo *info = op_info((OpId)op);
     lua_createtable(L, 0, 6);
-    lua_pushstring(L, info->name);
-    lua_setfield(L, -2, "name");
-    lua_pushstring(L, info->help);
-    lua_setfield(L, -2, "help");
-    lua_pushinteger(L, info->arity);
-    lua_setfield(L, -2, "operands");
-    lua_pushinteger(L, info->optional);
-    lua_setfield(L, -2, "optional");
-    lua_pushboolean(L, info->elementwise);
-    lua_setfield(L, -2, "elementwise");
+    binding_set_text(L, "name", info->name);
+    binding_set_text(L, "help", info->help);
+    binding_set_integer(L, "operands", info->arity);
+    binding_set_integer(L, "optional", info->optional);
+    binding_set_flag(L, "elementwise", info->elementwise);
     binding_push_attrs(L, info->attr_text);
     lua_setfield(L, -2, "options");
     lua_rawseti(L, -2, op + 1);

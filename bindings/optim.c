@@ -22,11 +22,6 @@ OptimId binding_check_optim(lua_State *L, int index, double hyper[OPTIM_MAX_HYPE
   return id;
 }
 
-static void set_text(lua_State *L, const char *key, const char *text) {
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, key);
-}
-
 static void push_hyper(lua_State *L, const OptimHyper *hyper) {
   static const char *const domains[] = {
 #define X(name, words) [OPTIM_##name] = #name,
@@ -34,11 +29,10 @@ static void push_hyper(lua_State *L, const OptimHyper *hyper) {
 #undef X
   };
   lua_createtable(L, 0, 4);
-  set_text(L, "name", hyper->name);
-  set_text(L, "domain", domains[hyper->domain]);
-  set_text(L, "help", hyper->help);
-  lua_pushnumber(L, hyper->fallback);
-  lua_setfield(L, -2, "default");
+  binding_set_text(L, "name", hyper->name);
+  binding_set_text(L, "domain", domains[hyper->domain]);
+  binding_set_text(L, "help", hyper->help);
+  binding_set_number(L, "default", hyper->fallback);
 }
 
 /* optim.rows() -> list of { name, title, help, searches, hypers = { { name, domain, default, help }
@@ -48,11 +42,10 @@ static int rows(lua_State *L) {
   for (int id = 0; id < OPTIM_COUNT; id++) {
     const OptimInfo *info = optim_info((OptimId)id);
     lua_createtable(L, 0, 5);
-    set_text(L, "name", info->name);
-    set_text(L, "title", info->title);
-    set_text(L, "help", info->help);
-    lua_pushboolean(L, optim_searches((OptimId)id));
-    lua_setfield(L, -2, "searches");
+    binding_set_text(L, "name", info->name);
+    binding_set_text(L, "title", info->title);
+    binding_set_text(L, "help", info->help);
+    binding_set_flag(L, "searches", optim_searches((OptimId)id));
     lua_newtable(L);
     for (int i = 0; info->hyper[i].name; i++) {
       push_hyper(L, &info->hyper[i]);

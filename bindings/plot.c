@@ -37,10 +37,8 @@ static int push_result(lua_State *L) {
   lua_createtable(L, 0, 4);
   set_text(L, "output", &result->output);
   set_text(L, "errors", &result->errors);
-  lua_pushinteger(L, result->exit_status);
-  lua_setfield(L, -2, "status");
-  lua_pushinteger(L, result->signal);
-  lua_setfield(L, -2, "signal");
+  binding_set_integer(L, "status", result->exit_status);
+  binding_set_integer(L, "signal", result->signal);
   return 1;
 }
 

@@ -216,16 +216,13 @@ static int crew_kill_lua(lua_State *L) {
 /* {pid=, rss_kb=, code= | signal=} */
 static void push_exit(lua_State *L, const CrewEvent *event) {
   lua_createtable(L, 0, 4);
-  lua_pushinteger(L, event->pid);
-  lua_setfield(L, -2, "pid");
-  lua_pushinteger(L, event->max_rss_kb);
-  lua_setfield(L, -2, "rss_kb");
+  binding_set_integer(L, "pid", event->pid);
+  binding_set_integer(L, "rss_kb", event->max_rss_kb);
   if (WIFSIGNALED(event->code)) {
     push_signal(L, WTERMSIG(event->code));
     lua_setfield(L, -2, "signal");
   } else {
-    lua_pushinteger(L, WEXITSTATUS(event->code));
-    lua_setfield(L, -2, "code");
+    binding_set_integer(L, "code", WEXITSTATUS(event->code));
   }
 }
 
@@ -486,7 +483,6 @@ int luaopen_core_proc(lua_State *L) {
   binding_new_type(L, CREW_TYPE, crew_methods);
   binding_new_type(L, CHANNEL_TYPE, channel_methods);
   luaL_newlib(L, functions);
-  lua_pushliteral(L, NNRUN_VERSION);
-  lua_setfield(L, -2, "version");
+  binding_set_text(L, "version", NNRUN_VERSION);
   return 1;
 }

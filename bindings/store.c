@@ -148,12 +148,9 @@ static int recover_store(lua_State *L) {
   const char *from = luaL_checkstring(L, 1), *to = luaL_checkstring(L, 2);
   if (store_recover(from, to, &recovery, &err) != NN_OK) return binding_fail(L, &err);
   lua_createtable(L, 0, 3);
-  lua_pushinteger(L, recovery.rows);
-  lua_setfield(L, -2, "rows");
-  lua_pushinteger(L, recovery.damaged);
-  lua_setfield(L, -2, "damaged");
-  lua_pushstring(L, recovery.tables);
-  lua_setfield(L, -2, "tables");
+  binding_set_integer(L, "rows", recovery.rows);
+  binding_set_integer(L, "damaged", recovery.damaged);
+  binding_set_text(L, "tables", recovery.tables);
   return 1;
 }
 

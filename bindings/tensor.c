@@ -259,11 +259,7 @@ static int tensor_totable(lua_State *L) {
 
 static int tensor_shape_(lua_State *L) {
   const Tensor *tensor = binding_check_tensor(L, 1);
-  lua_createtable(L, tensor->shape.ndim, 0);
-  for (int i = 0; i < tensor->shape.ndim; i++) {
-    lua_pushinteger(L, tensor->shape.dims[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
+  binding_push_shape(L, &tensor->shape);
   return 1;
 }
 

@@ -295,12 +295,9 @@ static int index_tracked(lua_State *L, const Selection *selection) {
     bool run = !pick->places && pick->step == 1 && pick->count > 0;
     lua_createtable(L, 0, 3);
     if (run) {
-      lua_pushinteger(L, pick->first + 1);
-      lua_setfield(L, -2, "first");
-      lua_pushinteger(L, pick->first + pick->count);
-      lua_setfield(L, -2, "last");
-      lua_pushboolean(L, pick->full);
-      lua_setfield(L, -2, "full");
+      binding_set_integer(L, "first", pick->first + 1);
+      binding_set_integer(L, "last", pick->first + pick->count);
+      binding_set_flag(L, "full", pick->full);
     } else {
       Err err;
       Tensor *places = binding_new_tensor(L);
@@ -311,11 +308,7 @@ static int index_tracked(lua_State *L, const Selection *selection) {
     }
     lua_rawseti(L, -2, i + 1);
   }
-  lua_createtable(L, selection->shape.ndim, 0);
-  for (int i = 0; i < selection->shape.ndim; i++) {
-    lua_pushinteger(L, selection->shape.dims[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
+  binding_push_shape(L, &selection->shape);
   lua_call(L, 3, 1);
   return 1;
 }

@@ -379,26 +379,20 @@ static int step_run_(lua_State *L) {
     lua_call(L, 0, 0);
   }
   lua_createtable(L, 0, 5);
-  lua_pushnumber(L, result.loss);
-  lua_setfield(L, -2, "loss");
-  lua_pushnumber(L, result.last_loss);
-  lua_setfield(L, -2, "last_loss");
-  lua_pushinteger(L, result.steps);
-  lua_setfield(L, -2, "steps");
+  binding_set_number(L, "loss", result.loss);
+  binding_set_number(L, "last_loss", result.last_loss);
+  binding_set_integer(L, "steps", result.steps);
   lua_createtable(L, STEP_MAX_METRICS, 0);
   for (int i = 0; i < STEP_MAX_METRICS; i++) {
     lua_pushnumber(L, result.metric[i]);
     lua_rawseti(L, -2, i + 1);
   }
   lua_setfield(L, -2, "metrics");
-  lua_pushboolean(L, result.diverged);
-  lua_setfield(L, -2, "diverged");
+  binding_set_flag(L, "diverged", result.diverged);
   if (result.diverged && result.bad_segment >= 0) {
-    lua_pushinteger(L, result.bad_segment + 1);
-    lua_setfield(L, -2, "segment");
+    binding_set_integer(L, "segment", result.bad_segment + 1);
   } else if (result.diverged) {
-    lua_pushstring(L, result.message);
-    lua_setfield(L, -2, "message");
+    binding_set_text(L, "message", result.message);
   }
   return 1;
 }
@@ -407,16 +401,11 @@ static int step_run_(lua_State *L) {
 static int step_info_(lua_State *L) {
   PlanInfo info = step_info(check_step(L));
   lua_createtable(L, 0, 5);
-  lua_pushinteger(L, info.calls);
-  lua_setfield(L, -2, "calls");
-  lua_pushinteger(L, info.programs);
-  lua_setfield(L, -2, "programs");
-  lua_pushinteger(L, info.folded);
-  lua_setfield(L, -2, "folded");
-  lua_pushinteger(L, (lua_Integer)info.bytes);
-  lua_setfield(L, -2, "bytes");
-  lua_pushinteger(L, info.block_rows);
-  lua_setfield(L, -2, "block_rows");
+  binding_set_integer(L, "calls", info.calls);
+  binding_set_integer(L, "programs", info.programs);
+  binding_set_integer(L, "folded", info.folded);
+  binding_set_integer(L, "bytes", (int64_t)info.bytes);
+  binding_set_integer(L, "block_rows", info.block_rows);
   return 1;
 }
 
