@@ -57,6 +57,18 @@ void binding_new_type(lua_State *L, const char *name, const luaL_Reg *functions)
   lua_pop(L, 1);
 }
 
+void *binding_state(lua_State *L, const void *key, size_t size) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TUSERDATA) {
+    lua_pop(L, 1);
+    memset(lua_newuserdatauv(L, size, 0), 0, size);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  }
+  void *state = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return state;
+}
+
 void binding_set_integer(lua_State *L, const char *name, int64_t value) {
   lua_pushinteger(L, value);
   lua_setfield(L, -2, name);

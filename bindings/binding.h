@@ -45,6 +45,9 @@ void binding_set_flag(lua_State *L, const char *name, bool value);
 /* Push the sizes of a shape as a list. */
 void binding_push_shape(lua_State *L, const Shape *shape);
 
+/* `size` bytes that belong to this Lua state, found by the address `key`; zeros at first. */
+void *binding_state(lua_State *L, const void *key, size_t size);
+
 /* Push a new tensor userdata holding no tensor yet; fill it, e.g.
  * tensor_new(binding_new_tensor(L)...). */
 Tensor *binding_new_tensor(lua_State *L);

@@ -27,16 +27,7 @@ typedef struct TapeState {
 
 static TapeState *tape_state(lua_State *L) {
   static const char key;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TUSERDATA) {
-    lua_pop(L, 1);
-    TapeState *made = lua_newuserdatauv(L, sizeof *made, 0);
-    *made = (TapeState){0};
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-  }
-  TapeState *state = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return state;
+  return binding_state(L, &key, sizeof(TapeState));
 }
 
 static TapeNode *new_node(lua_State *L, int values) {

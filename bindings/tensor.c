@@ -26,21 +26,12 @@ Tensor *binding_new_tensor(lua_State *L) {
  * and at least as much as Lua's own heap so that the time spent stays in proportion, one is due. */
 enum { PER_TENSOR = 2048, LEAST_LIMIT = 64 << 20 };
 typedef struct Memory {
-  size_t made, limit;
+  size_t made, limit; /* a limit below LEAST_LIMIT counts as that */
 } Memory;
 
 static Memory *memory_of(lua_State *L) {
   static const char key;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TUSERDATA) {
-    lua_pop(L, 1);
-    Memory *made = lua_newuserdatauv(L, sizeof *made, 0);
-    *made = (Memory){.limit = LEAST_LIMIT};
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-  }
-  Memory *memory = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return memory;
+  return binding_state(L, &key, sizeof(Memory));
 }
 
 /* A script that computes with large tensors makes and frees them over and over: memory that goes
@@ -57,11 +48,11 @@ void binding_count_memory(lua_State *L, int first, int count) {
   Memory *memory = memory_of(L);
   for (int i = 0; i < count; i++)
     memory->made += tensor_bytes(lua_touserdata(L, first + i)) + PER_TENSOR;
-  if (memory->made <= memory->limit) return;
+  if (memory->made <= memory->limit || memory->made <= LEAST_LIMIT) return;
   keep_freed_memory();
   lua_gc(L, LUA_GCCOLLECT, 0);
   size_t heap = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
-  *memory = (Memory){.limit = heap > LEAST_LIMIT ? heap : LEAST_LIMIT};
+  *memory = (Memory){.limit = heap};
 }
 
 Tensor *binding_test_tensor(lua_State *L, int index) {

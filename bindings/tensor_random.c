@@ -11,16 +11,7 @@ typedef struct Generator {
 
 static Generator *generator(lua_State *L) {
   static const char key;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TUSERDATA) {
-    lua_pop(L, 1);
-    Generator *made = lua_newuserdatauv(L, sizeof *made, 0);
-    *made = (Generator){0};
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-  }
-  Generator *found = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return found;
+  return binding_state(L, &key, sizeof(Generator));
 }
 
 static Rng next_stream(lua_State *L) {
