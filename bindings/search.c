@@ -10,8 +10,8 @@
  * c:mean(), c:spread(), c:condition()
  *
  * address...: seed, name, index, as in core.random. `pending`: rows whose results are not known. */
-#include "base/hash.h"
-#include "binding.h"
+#include "random.h"
+
 #include "search/cmaes.h"
 #include "search/gp.h"
 #include "search/sequence.h"
@@ -25,25 +25,6 @@
 #define CMAES_TYPE "nnrun.cmaes"
 
 int luaopen_core_search(lua_State *L);
-
-/* The stream of (seed, name) at `index`, and the index for those who count on in it. */
-static Rng check_address(lua_State *L, int first, uint64_t *index) {
-  uint64_t seed = (uint64_t)luaL_checkinteger(L, first);
-  size_t length;
-  const char *name = luaL_checklstring(L, first + 1, &length);
-  *index = (uint64_t)luaL_checkinteger(L, first + 2);
-  return rng_make(seed, RNG_SAMPLE, hash_mix(hash64(HASH64_START, name, length)));
-}
-
-/* A stream of its own for the index: for those who draw many numbers. */
-static Rng check_stream(lua_State *L, int first) {
-  uint64_t index;
-  size_t length;
-  const char *name = luaL_checklstring(L, first + 1, &length);
-  check_address(L, first, &index);
-  uint64_t stream = hash_mix(hash_mix(hash64(HASH64_START, name, length)) + index + 1);
-  return rng_make((uint64_t)lua_tointeger(L, first), RNG_SAMPLE, stream);
-}
 
 /* A list of numbers and false (NaN) at a stack index. */
 static void read_row(lua_State *L, int index, double *row, int width) {
@@ -175,7 +156,7 @@ static int table_tpe(lua_State *L) {
   };
   int pending_count;
   double row[SEARCH_MAX_COLUMNS];
-  Rng rng = check_stream(L, 4);
+  Rng rng = binding_check_stream(L, 4);
   const double *pending = read_rows(L, 3, table->width, &pending_count);
   Err err;
   if (tpe_propose(table, &options, pending, pending_count, &rng, row, &err) != NN_OK) {
@@ -199,7 +180,7 @@ static int table_gp(lua_State *L) {
   SearchTable *table = check_table(L);
   const GpModel *model = luaL_checkudata(L, 2, MODEL_TYPE);
   int candidates = (int)luaL_checkinteger(L, 3), pending_count;
-  Rng rng = check_stream(L, 5);
+  Rng rng = binding_check_stream(L, 5);
   const double *pending = read_rows(L, 4, table->width, &pending_count);
   double row[SEARCH_MAX_COLUMNS];
   Err err;
@@ -214,7 +195,7 @@ static int table_gp(lua_State *L) {
 
 static int point_of(lua_State *L, double (*place)(const Rng *, uint32_t, int), int most) {
   uint64_t index;
-  Rng rng = check_address(L, 1, &index);
+  Rng rng = binding_check_address(L, 1, &index);
   lua_Integer width = luaL_checkinteger(L, 4);
   if (width < 0 || width > most) {
     return binding_raisef(L, "a point of %lld places; there are sequences for up to %d",
@@ -267,7 +248,7 @@ static int draw(lua_State *L) {
   Cmaes *cmaes = check_cmaes(L);
   double point[SEARCH_MAX_COLUMNS];
   uint64_t index;
-  Rng rng = check_address(L, 2, &index);
+  Rng rng = binding_check_address(L, 2, &index);
   cmaes_draw(cmaes, &rng, index, point);
   push_row(L, point, cmaes_width(cmaes));
   return 1;
@@ -275,7 +256,7 @@ static int draw(lua_State *L) {
 
 static int update(lua_State *L) {
   Cmaes *cmaes = check_cmaes(L);
-  Rng rng = check_stream(L, 3);
+  Rng rng = binding_check_stream(L, 3);
   int count;
   const double *points = read_rows(L, 2, cmaes_width(cmaes), &count);
   luaL_argcheck(L, count == cmaes_lambda(cmaes), 2, "a whole generation expected");
