@@ -1,14 +1,13 @@
 /* core.search: the arithmetic of samplers. See core/search.
  *
- *   table(columns)                      -> results so far; columns: {cells=, ordered=, parent=,
- * from=, to=} t:add(row, loss)                     row: a place in [0, 1] or false (not active) a
- * column t:tpe(options, pending, address...)  -> row; options: {below=, window=, candidates=,
- * prior=} t:gp_fit(count)                      -> model of the first rows t:gp(model, candidates,
- * pending, address...) -> row t:best(n)                            -> numbers of the n best rows;
- * #t rows sobol(address..., width), halton(address..., width) -> point number `index` cmaes{mean=,
- * sigma=, lambda=, least=} -> distribution c:draw(address...), c:update(rows, address...),
- * c:mean(), c:spread(), c:condition()
- *
+ *   table(columns) -> results so far; columns: {cells=, ordered=, parent=, from=, to=}
+ *   t:add(row, loss); row: for each column a place in [0, 1], or false (not active); #t rows
+ *   t:tpe(options, pending, address...) -> row; options: {below=, window=, candidates=, prior=}
+ *   t:gp_fit(count) -> model of the first rows; t:gp(model, candidates, pending, address...) -> row
+ *   t:best(n) -> numbers of the n best rows
+ *   sobol(address..., width), halton(address..., width) -> point number `index`
+ *   cmaes{mean=, sigma=, lambda=, least=} -> c; c:draw(address...), c:update(rows, address...),
+ *   c:mean(), c:spread(), c:condition()
  * address...: seed, name, index, as in core.random. `pending`: rows whose results are not known. */
 #include "random.h"
 
