@@ -1,6 +1,7 @@
 #include "search/gp.h"
 
 #include "base/arena.h"
+#include "search/draws.h"
 #include "search/matrix.h"
 
 #include <math.h>
@@ -115,10 +116,8 @@ static void gp_take_rows(Gp *gp, int count) {
     last = row;
   }
   for (int row = count - 1; row >= 0 && gp->count < most; row--) {
-    double loss = table->losses[row];
-    bool taken =
-        last >= 0 && (loss < table->losses[last] || (loss == table->losses[last] && row <= last));
-    if (!taken) gp_add(gp, table->places + (size_t)row * width, loss);
+    if (search_up_to(table, last, row)) continue;
+    gp_add(gp, table->places + (size_t)row * width, table->losses[row]);
   }
   transform(gp->y, gp->count);
 }
@@ -284,29 +283,22 @@ static double log_ei(Gp *gp, const double *row) {
   return log(deviation) + log_improvement((gp->best - mean) / deviation);
 }
 
-typedef struct Draws {
-  Rng uniform, normal;
-  uint64_t next;
-} Draws;
-
 /* A row near `from`, or anywhere when it is NULL: columns follow their parents. */
 static void draw_near(const SearchTable *table, Draws *draws, const double *from, double step,
                       double share, double *row) {
   for (int c = 0; c < table->width; c++) {
     const SearchColumn *column = &table->columns[c];
-    double u = rng_uniform(&draws->uniform, draws->next++);
-    bool keep = from && !isnan(from[c]) && rng_uniform(&draws->uniform, draws->next++) >= share;
+    double u = draw_uniform(draws);
+    bool keep = from && !isnan(from[c]) && draw_uniform(draws) >= share;
     if (!search_active(table->columns, c, row)) {
       row[c] = NAN;
       continue;
     } else if (keep) {
       row[c] = from[c];
-    } else if (!from || isnan(from[c])) {
-      row[c] = u;
-    } else if (!column->ordered) {
+    } else if (!from || isnan(from[c]) || !column->ordered) {
       row[c] = u;
     } else {
-      double z = rng_normal(&draws->normal, draws->next++);
+      double z = draw_normal(draws);
       /* At least a cell of its own width is in reach. */
       double reach = column->cells ? fmax(step, 0.5 / column->cells) : step;
       row[c] = fmin(fmax(from[c] + reach * z, 0), 1 - 0x1p-53);
@@ -405,8 +397,7 @@ Status gp_propose(const SearchTable *table, const GpModel *model, const double *
                   int pending_count, int candidates, const Rng *rng, double *row, Err *err) {
   if (table->count < 1) return err_set(err, NN_BAD_ARGUMENT, "a proposal needs a result");
   Arena arena = {0};
-  Draws draws = {.uniform = *rng, .normal = *rng};
-  draws.normal.stream[1] ^= UINT32_C(0x80000000);
+  Draws draws = draws_from(rng);
   Status status =
       propose(table, model, pending, pending_count, candidates, &draws, row, &arena, err);
   arena_free(&arena);

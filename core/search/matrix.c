@@ -61,6 +61,16 @@ void matrix_invert_lower(const double *l, int n, double *inverse) {
   }
 }
 
+/* Columns p and q of a (n, n), turned by an angle of cosine c and sine s. */
+static void rotate_columns(double *a, int n, int p, int q, double c, double s) {
+  for (int k = 0; k < n; k++) {
+    double *row = a + (size_t)k * (size_t)n;
+    double x = row[p], y = row[q];
+    row[p] = c * x - s * y;
+    row[q] = s * x + c * y;
+  }
+}
+
 /* Rotate rows and columns p, q so that a[p][q] becomes 0. */
 static void rotate(double *a, double *vectors, int n, int p, int q) {
   size_t width = (size_t)n;
@@ -68,24 +78,14 @@ static void rotate(double *a, double *vectors, int n, int p, int q) {
   double theta = (a[(size_t)q * width + (size_t)q] - a[(size_t)p * width + (size_t)p]) / (2 * off);
   double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
   double c = 1 / sqrt(t * t + 1), s = t * c;
+  rotate_columns(a, n, p, q, c, s);
+  double *first = a + (size_t)p * width, *second = a + (size_t)q * width;
   for (int k = 0; k < n; k++) {
-    double *row = a + (size_t)k * width;
-    double x = row[p], y = row[q];
-    row[p] = c * x - s * y;
-    row[q] = s * x + c * y;
-  }
-  for (int k = 0; k < n; k++) {
-    double *first = a + (size_t)p * width, *second = a + (size_t)q * width;
     double x = first[k], y = second[k];
     first[k] = c * x - s * y;
     second[k] = s * x + c * y;
   }
-  for (int k = 0; k < n; k++) {
-    double *row = vectors + (size_t)k * width;
-    double x = row[p], y = row[q];
-    row[p] = c * x - s * y;
-    row[q] = s * x + c * y;
-  }
+  rotate_columns(vectors, n, p, q, c, s);
 }
 
 void matrix_eigen(double *a, int n, double *vectors, double *values) {

@@ -33,6 +33,13 @@ Status search_table_new(SearchTable *table, const SearchColumn *columns, int wid
 Status search_table_add(SearchTable *table, const double *places, double loss, Err *err);
 void search_table_free(SearchTable *table);
 
+/* Whether `row` is `last` or comes before it in order of loss; no row does when `last` is -1. */
+static inline bool search_up_to(const SearchTable *table, int last, int row) {
+  if (last < 0) return false;
+  double loss = table->losses[row], limit = table->losses[last];
+  return loss < limit || (loss == limit && row <= last);
+}
+
 /* The cell of a place, 0 .. cells-1. */
 static inline int search_cell(int cells, double place) {
   int cell = (int)(place * cells);

@@ -1,6 +1,7 @@
 #include "search/tpe.h"
 
 #include "base/arena.h"
+#include "search/draws.h"
 
 #include <float.h>
 #include <math.h>
@@ -172,17 +173,9 @@ static double log_density(const Parzen *parzen, const double *row, double *terms
 
 /* ---- drawing ---- */
 
-/* Numbers one after another; uniform and normal ones come from streams of their own. */
-typedef struct Draws {
-  Rng uniform, normal;
-  uint64_t next;
-} Draws;
-
-static double draw_uniform(Draws *draws) { return rng_uniform(&draws->uniform, draws->next++); }
-
 static double draw_truncated(Draws *draws, double mean, double deviation) {
   for (int i = 0; i < MAX_DRAWS; i++) {
-    double place = mean + deviation * rng_normal(&draws->normal, draws->next++);
+    double place = mean + deviation * draw_normal(draws);
     if (place >= 0 && place < 1) return place;
   }
   return draw_uniform(draws);
@@ -241,22 +234,14 @@ static int pick_below(const SearchTable *table, int count, const double **rows, 
   return n;
 }
 
-/* Whether a row is among the first `below` in order of loss. */
-static bool is_below(const SearchTable *table, int below, int row) {
-  if (below == 0) return false;
-  int last = table->order[below - 1];
-  double loss = table->losses[row], limit = table->losses[last];
-  return loss < limit || (loss == limit && row <= last);
-}
-
 /* The newest of the others and those that are pending, old ones with less weight. */
 static int pick_above(const SearchTable *table, int below, int window, const double *pending,
                       int pending_count, const double **rows, double *weights) {
   size_t width = (size_t)table->width;
-  int n = 0, most = window + pending_count;
+  int n = 0, most = window + pending_count, last = below > 0 ? table->order[below - 1] : -1;
   for (int i = 0; i < pending_count; i++) rows[n++] = pending + (size_t)i * width;
   for (int i = table->count - 1; i >= 0 && n < most; i--) {
-    if (!is_below(table, below, i)) rows[n++] = table->places + (size_t)i * width;
+    if (!search_up_to(table, last, i)) rows[n++] = table->places + (size_t)i * width;
   }
   for (int i = 0; i < n; i++) {
     int rank = i - FULL_WEIGHT, older = n - FULL_WEIGHT;
@@ -296,8 +281,7 @@ static Status propose(const SearchTable *table, const TpeOptions *options, const
 Status tpe_propose(const SearchTable *table, const TpeOptions *options, const double *pending,
                    int pending_count, const Rng *rng, double *row, Err *err) {
   Arena arena = {0};
-  Draws draws = {.uniform = *rng, .normal = *rng};
-  draws.normal.stream[1] ^= UINT32_C(0x80000000);
+  Draws draws = draws_from(rng);
   Status status = propose(table, options, pending, pending_count, &arena, &draws, row, err);
   arena_free(&arena);
   return status;
