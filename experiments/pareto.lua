@@ -26,11 +26,7 @@ end
 local function count(model)
   local numbers = 0
   for _, parameter in ipairs(model:parameters()) do
-    local size = 1
-    for _, length in ipairs(parameter.tensor:shape()) do
-      size = size * length
-    end
-    numbers = numbers + size
+    numbers = numbers + parameter.tensor:size()
   end
   return numbers
 end

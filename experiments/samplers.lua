@@ -65,10 +65,6 @@ local function run(problem, sampler, seed)
   return regret, points
 end
 
-local function median(values)
-  return report.stats.median(values)
-end
-
 local panels, looked = {}, {}
 print(("median regret of %d searches after %d trials"):format(SEEDS, TRIALS))
 print(("%-12s%s"):format("", (("%12s"):rep(#SAMPLERS)):format(table.unpack(SAMPLERS))))
@@ -87,7 +83,7 @@ for p, problem in ipairs(FUNCTIONS) do
       end
     end
     for i, values in ipairs(columns) do
-      line[i] = median(values)
+      line[i] = report.stats.median(values)
     end
     series[s], last[s] = { name = sampler, y = line }, line[#line]
   end
