@@ -75,6 +75,16 @@ function M.nearest(word, names)
   return nil
 end
 
+--- The end of a message about a name that is not known: the nearest one that is.
+---@param word any what was given; only of a string something is near
+---@param names string[] known names
+---@param otherwise? string what to say when none is near; default nothing
+---@return string
+function M.suggestion(word, names, otherwise)
+  local near = type(word) == "string" and M.nearest(word, names)
+  return near and (" (did you mean '%s'?)"):format(near) or otherwise or ""
+end
+
 --- The keys of a table as sorted strings.
 ---@param t table
 ---@return string[]
@@ -226,10 +236,8 @@ function M.check(given, spec, where)
         M.fail("%s: unexpected value without a name, %s", where, M.show(given[1] or given[tonumber(key)]))
       end
     elseif not spec[key] then
-      local near = M.nearest(key, M.keys(spec))
       M.fail("%s: unknown option '%s'%s", where, key,
-        near and (" (did you mean '%s'?)"):format(near)
-          or "; the options are " .. join_words(M.keys(spec), "and"))
+        M.suggestion(key, M.keys(spec), "; the options are " .. join_words(M.keys(spec), "and")))
     end
   end
   for i, value in ipairs(given) do

@@ -218,9 +218,8 @@ function Set:subset(classes)
       end
     end
     if not label or label < 0 or label >= self:class_count() then
-      local near = type(class) == "string" and options.nearest(class, self.classes or {})
       options.fail("%s: subset: there is no class %s%s", self.name, options.show(class),
-        near and (" (did you mean '%s'?)"):format(near) or "")
+        options.suggestion(class, self.classes or {}))
     end
     labels[i], names[i] = label, self.classes and self.classes[label + 1]
   end

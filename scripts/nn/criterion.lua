@@ -49,9 +49,8 @@ local function check_keys(given, keys, what)
   end
   for _, key in ipairs(bundle.several(given) and bundle.keys(given) or {}) do
     if not known[key] then
-      local near = options.nearest(tostring(key), options.keys(known))
       options.fail("%s: the model has no output %s%s", what, options.show(key),
-        near and (" (did you mean '%s'?)"):format(near) or "; its outputs are " .. names_of(keys))
+        options.suggestion(tostring(key), options.keys(known), "; its outputs are " .. names_of(keys)))
     end
   end
 end

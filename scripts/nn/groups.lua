@@ -106,9 +106,8 @@ local function find(book, match, where)
     end
   end
   if #found == 0 then
-    local near = type(match) == "string" and options.nearest(match, names)
     options.fail("%s: no parameter is called %s%s", where, options.show(match),
-      near and (" (did you mean '%s'?)"):format(near) or "; there are " .. table.concat(names, ", "))
+      options.suggestion(match, names, "; there are " .. table.concat(names, ", ")))
   end
   return found
 end

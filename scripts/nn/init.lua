@@ -86,10 +86,8 @@ function M.from(value, where)
     if rows[value] then
       return M[value]()
     end
-    local near = options.nearest(value, options.keys(rows))
     options.fail("%s: unknown initializer %s%s", where, options.show(value),
-      near and (" (did you mean '%s'?)"):format(near)
-        or "; there are " .. table.concat(options.keys(rows), ", "))
+      options.suggestion(value, options.keys(rows), "; there are " .. table.concat(options.keys(rows), ", ")))
   elseif type(value) == "table" or type(value) == "userdata" then
     return M.values(value)
   end

@@ -275,9 +275,8 @@ local function read_arguments(row, ...)
   end
   for key in pairs(named) do
     if not row.by_name[key] then
-      local near = type(key) == "string" and options.nearest(key, row.known)
       options.fail("nn.%s: unknown option %s%s", row.name, options.show(key),
-        near and (" (did you mean '%s'?)"):format(near) or "; it has " .. table.concat(row.known, ", "))
+        options.suggestion(key, row.known, "; it has " .. table.concat(row.known, ", ")))
     end
   end
   for _, option in ipairs(row.options) do
@@ -303,9 +302,8 @@ function M.activation(value, where)
       return op[row.activation]
     end
   end
-  local near = options.nearest(value, known)
   options.fail("%s: unknown activation '%s'%s", where, value,
-    near and (" (did you mean '%s'?)"):format(near) or "; there are " .. table.concat(known, ", "))
+    options.suggestion(value, known, "; there are " .. table.concat(known, ", ")))
 end
 
 -- The parameter of the layer this one shares it with.
@@ -333,9 +331,7 @@ local function check_inits(self, specs)
   end
   for _, key in ipairs(options.keys(self.extra)) do
     if key:find("_init$") and not known[key] then
-      local near = options.nearest(key, known)
-      options.fail("nn.%s: unknown option '%s'%s", self.kind, key,
-        near and (" (did you mean '%s'?)"):format(near) or "")
+      options.fail("nn.%s: unknown option '%s'%s", self.kind, key, options.suggestion(key, known))
     end
   end
 end

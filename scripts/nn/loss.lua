@@ -134,9 +134,8 @@ function M.from(value)
     return M[value]()
   end
   local names = options.keys(SPECS)
-  local near = type(value) == "string" and options.nearest(value, names)
   options.fail("unknown loss %s%s", options.show(value),
-    near and (" (did you mean '%s'?)"):format(near) or "; there are " .. table.concat(names, ", "))
+    options.suggestion(value, names, "; there are " .. table.concat(names, ", ")))
 end
 
 return M

@@ -60,9 +60,8 @@ function M.set(names, given)
   local checked = options.check(given, OPTIONS, "nn.metrics.set")
   for _, name in ipairs(names) do
     if not rows[name] then
-      local near = type(name) == "string" and options.nearest(name, M.names())
       options.fail("unknown metric %s%s", options.show(name),
-        near and (" (did you mean '%s'?)"):format(near) or "; there are " .. table.concat(M.names(), ", "))
+        options.suggestion(name, M.names(), "; there are " .. table.concat(M.names(), ", ")))
     end
   end
   return setmetatable({ names = names, state = core.new(names, checked.threshold) }, MetricSet)

@@ -197,8 +197,7 @@ local function fit_weights(model, weights, strict)
   end
   for _, name in ipairs(strict and options.keys(weights) or {}) do
     if not ready[name] then
-      local near = options.nearest(name, known)
-      return ("the model has no '%s'%s"):format(name, near and (" (did you mean '%s'?)"):format(near) or "")
+      return ("the model has no '%s'%s"):format(name, options.suggestion(name, known))
     end
   end
   return nil, ready

@@ -218,9 +218,8 @@ function M.optimizer(name, given)
         names[#names + 1] = known
       end
     end
-    local near = type(name) == "string" and options.nearest(name, names)
     options.fail("unknown optimizer %s%s", options.show(name),
-      near and (" (did you mean '%s'?)"):format(near) or "; there are " .. table.concat(names, ", "))
+      options.suggestion(name, names, "; there are " .. table.concat(names, ", ")))
   end
   return M.constructors[row.title](given)
 end

@@ -27,9 +27,8 @@ local function metric_of(o, row)
         known[#known + 1] = key
       end
     end
-    local near = options.nearest(name, known)
     options.fail("nn.schedule.plateau: epochs have no metric '%s'%s", name,
-      near and (" (did you mean '%s'?)"):format(near) or "; they have " .. table.concat(known, ", "))
+      options.suggestion(name, known, "; they have " .. table.concat(known, ", ")))
   end
   return name, row[name]
 end
