@@ -1,4 +1,4 @@
-/* Tensors in Lua: userdata "nnrun.tensor", and module core.tensor that makes them. Indices count
+/* Tensors in Lua: userdata "nnrun.tensor" and its methods, and module core.tensor. Indices count
  * from 1. */
 #include "tensor.h"
 
@@ -7,7 +7,6 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
-#include <math.h>
 #include <string.h>
 
 static const char TENSOR_TYPE[] = "nnrun.tensor";
@@ -66,152 +65,6 @@ Tensor *binding_check_tensor(lua_State *L, int index) {
     binding_raisef(L, "argument %d must be a tensor, got %s", index, luaL_typename(L, index));
   if (!tensor->buffer) binding_raisef(L, "argument %d is a tensor that was released", index);
   return tensor;
-}
-
-/* ---- from tables ---- */
-
-/* The shape of a nested table, judged by its first elements. */
-static Shape table_shape(lua_State *L, int index) {
-  Shape shape = {0};
-  lua_pushvalue(L, index);
-  int pushed = 1;
-  while (lua_istable(L, -1)) {
-    if (shape.ndim == MAX_DIMS)
-      binding_raisef(L, "a table nested more than %d deep cannot be a tensor", MAX_DIMS);
-    shape.dims[shape.ndim++] = (int64_t)lua_rawlen(L, -1);
-    luaL_checkstack(L, 2, "nested table");
-    lua_rawgeti(L, -1, 1);
-    pushed++;
-  }
-  lua_pop(L, pushed);
-  return shape;
-}
-
-static int64_t fill_from_table(lua_State *L, Tensor *tensor, int depth, int64_t at) {
-  if (depth == tensor->shape.ndim) {
-    if (lua_type(L, -1) != LUA_TNUMBER)
-      binding_raisef(L, "element %lld of the table is a %s, not a number", (long long)at + 1,
-                     luaL_typename(L, -1));
-    int whole = 1;
-    if (tensor->dtype == DTYPE_I64)
-      ((int64_t *)tensor->data)[at] = (int64_t)lua_tointegerx(L, -1, &whole);
-    if (!whole)
-      binding_raisef(L, "%.15g is no whole number, and an int64 tensor has only those",
-                     lua_tonumber(L, -1));
-    if (tensor->dtype != DTYPE_I64) tensor_set(tensor, at, lua_tonumber(L, -1));
-    return at + 1;
-  }
-  int64_t expected = tensor->shape.dims[depth];
-  if (!lua_istable(L, -1) || (int64_t)lua_rawlen(L, -1) != expected)
-    binding_raisef(
-        L, "the table is ragged: at depth %d there are %lld elements where %lld are expected",
-        depth + 1, lua_istable(L, -1) ? (long long)lua_rawlen(L, -1) : 1LL, (long long)expected);
-  for (int64_t i = 1; i <= expected; i++) {
-    lua_rawgeti(L, -1, i);
-    at = fill_from_table(L, tensor, depth + 1, at);
-    lua_pop(L, 1);
-  }
-  return at;
-}
-
-Tensor *binding_to_tensor(lua_State *L, int index, DType dtype) {
-  Err err;
-  index = lua_absindex(L, index);
-  Tensor *given = binding_test_tensor(L, index);
-  Shape shape = {0};
-  if (!given && lua_istable(L, index))
-    shape = table_shape(L, index);
-  else if (!given && lua_type(L, index) != LUA_TNUMBER)
-    binding_raisef(L, "a number, a table of numbers or a tensor is needed, got %s",
-                   luaL_typename(L, index));
-  Tensor *tensor = binding_new_tensor(L);
-  Status status =
-      given ? tensor_convert(tensor, given, dtype, &err) : tensor_new(tensor, dtype, &shape, &err);
-  if (status != NN_OK) binding_raise(L, &err);
-  if (given) return tensor;
-  luaL_checkstack(L, MAX_DIMS + 2, "nested table");
-  lua_pushvalue(L, index);
-  fill_from_table(L, tensor, 0, 0);
-  lua_pop(L, 1);
-  return tensor;
-}
-
-/* ---- constructors ---- */
-
-static int make_filled(lua_State *L, double value) {
-  Err err;
-  Shape shape = binding_check_shape(L, 1);
-  DType dtype = binding_opt_dtype(L, lua_istable(L, 1) ? 2 : lua_gettop(L) + 1, DTYPE_F32);
-  Tensor *tensor = binding_new_tensor(L);
-  if (tensor_new(tensor, dtype, &shape, &err) != NN_OK) return binding_raise(L, &err);
-  if (value != 0)
-    for (int64_t i = 0, count = tensor_count(tensor); i < count; i++) tensor_set(tensor, i, value);
-  binding_count_memory(L, lua_gettop(L), 1);
-  return 1;
-}
-
-static int tensor_zeros(lua_State *L) { return make_filled(L, 0); }
-static int tensor_ones(lua_State *L) { return make_filled(L, 1); }
-
-/* full(shape, value, dtype) */
-static int tensor_full(lua_State *L) {
-  double value = luaL_checknumber(L, 2);
-  lua_remove(L, 2);
-  return make_filled(L, value);
-}
-
-/* new(table or number or tensor, dtype) */
-static int tensor_from(lua_State *L) {
-  const Tensor *given = binding_test_tensor(L, 1);
-  binding_to_tensor(L, 1, binding_opt_dtype(L, 2, given ? given->dtype : DTYPE_F32));
-  binding_count_memory(L, lua_gettop(L), 1);
-  return 1;
-}
-
-/* arange(first, last, step, dtype): first, first + step ... up to and including last. */
-static int tensor_arange(lua_State *L) {
-  Err err;
-  double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
-  double step = luaL_optnumber(L, 3, 1);
-  DType dtype = binding_opt_dtype(L, 4, DTYPE_F32);
-  if (step == 0 || !isfinite((last - first) / step))
-    return binding_raisef(L, "arange: the step must not be 0, and the ends finite");
-  double count = floor((last - first) / step + 1e-9) + 1;
-  Shape shape = {.ndim = 1, .dims = {count < 0 ? 0 : count > 1e15 ? INT64_MAX : (int64_t)count}};
-  Tensor *tensor = binding_new_tensor(L);
-  if (tensor_new(tensor, dtype, &shape, &err) != NN_OK) return binding_raise(L, &err);
-  for (int64_t i = 0; i < shape.dims[0]; i++) tensor_set(tensor, i, first + step * (double)i);
-  return 1;
-}
-
-/* linspace(first, last, count, dtype): `count` numbers evenly spread, both ends included. */
-static int tensor_linspace(lua_State *L) {
-  Err err;
-  double first = luaL_checknumber(L, 1), last = luaL_checknumber(L, 2);
-  lua_Integer count = luaL_optinteger(L, 3, 50);
-  DType dtype = binding_opt_dtype(L, 4, DTYPE_F32);
-  if (count < 0) return binding_raisef(L, "linspace: %lld numbers", (long long)count);
-  Shape shape = {.ndim = 1, .dims = {count}};
-  Tensor *tensor = binding_new_tensor(L);
-  if (tensor_new(tensor, dtype, &shape, &err) != NN_OK) return binding_raise(L, &err);
-  for (int64_t i = 0; i < count; i++) {
-    double value = first + (last - first) * ((double)i / (double)(count > 1 ? count - 1 : 1));
-    tensor_set(tensor, i, i > 0 && i == count - 1 ? last : value);
-  }
-  return 1;
-}
-
-/* eye(n, m, dtype): ones on the main diagonal of (n, m). */
-static int tensor_eye(lua_State *L) {
-  Err err;
-  lua_Integer n = luaL_checkinteger(L, 1);
-  lua_Integer m = lua_type(L, 2) == LUA_TSTRING ? n : luaL_optinteger(L, 2, n);
-  DType dtype = binding_opt_dtype(L, lua_type(L, 2) == LUA_TSTRING ? 2 : 3, DTYPE_F32);
-  Shape shape = {.ndim = 2, .dims = {n, m}};
-  Tensor *tensor = binding_new_tensor(L);
-  if (tensor_new(tensor, dtype, &shape, &err) != NN_OK) return binding_raise(L, &err);
-  for (int64_t i = 0; i < n && i < m; i++) tensor_set(tensor, i * m + i, 1);
-  return 1;
 }
 
 static int tensor_is(lua_State *L) {
@@ -282,13 +135,8 @@ static int64_t flat_index(lua_State *L, const Tensor *tensor, int count) {
                    shape_text(&tensor->shape, text));
   int64_t flat = 0;
   for (int i = 0; i < count; i++) {
-    int64_t index = luaL_checkinteger(L, 2 + i), dim = tensor->shape.dims[i];
-    if (index < 0) index += dim + 1;
-    if (index < 1 || index > dim)
-      binding_raisef(L, "index %lld is outside axis %d of shape %s",
-                     (long long)luaL_checkinteger(L, 2 + i), i + 1,
-                     shape_text(&tensor->shape, text));
-    flat = flat * dim + index - 1;
+    int64_t place = tensor_check_place(L, luaL_checkinteger(L, 2 + i), &tensor->shape, i);
+    flat = flat * tensor->shape.dims[i] + place;
   }
   return flat;
 }
@@ -319,10 +167,11 @@ static bool is_tracked(lua_State *L, int index) {
 
 /* The operation of that name, with as many arguments from the top of the stack. */
 static int by_operation(lua_State *L, const char *name, int arguments) {
-  luaL_getmetafield(L, 1, "__methods");
+  luaL_getmetatable(L, TENSOR_TYPE);
+  lua_getfield(L, -1, "__methods");
   lua_getfield(L, -1, name);
-  lua_remove(L, -2);
-  lua_insert(L, -arguments - 1);
+  lua_insert(L, -arguments - 3);
+  lua_pop(L, 2);
   lua_call(L, arguments, 1);
   return 1;
 }
@@ -471,12 +320,7 @@ static int tensor_concat(lua_State *L) {
     return 1;
   }
   lua_settop(L, 2);
-  luaL_getmetafield(L, binding_test_tensor(L, 1) ? 1 : 2, "__methods");
-  lua_getfield(L, -1, "concat");
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, 2);
-  lua_call(L, 2, 1);
-  return 1;
+  return by_operation(L, "concat", 2);
 }
 
 /* Lua makes true or false of what a comparison operator returns. */
@@ -512,11 +356,7 @@ static const luaL_Reg metamethods[] = {
     {"__close", tensor_gc},
     {NULL, NULL},
 };
-static const luaL_Reg functions[] = {
-    {"zeros", tensor_zeros}, {"ones", tensor_ones},     {"full", tensor_full},
-    {"new", tensor_from},    {"arange", tensor_arange}, {"linspace", tensor_linspace},
-    {"eye", tensor_eye},     {"is_tensor", tensor_is},  {NULL, NULL},
-};
+static const luaL_Reg functions[] = {{"is_tensor", tensor_is}, {NULL, NULL}};
 
 int luaopen_core_tensor(lua_State *L);
 int luaopen_core_tensor(lua_State *L) {
@@ -531,6 +371,7 @@ int luaopen_core_tensor(lua_State *L) {
   }
   lua_pop(L, 1);
   luaL_newlib(L, functions);
+  tensor_make(L);
   tensor_random(L);
   luaL_getmetatable(L, TENSOR_TYPE);
   lua_getfield(L, -1, "__methods");

@@ -37,10 +37,15 @@ static Pick pick_all(const Shape *shape, int axis) {
   return (Pick){.full = true, .count = shape->dims[axis], .step = 1};
 }
 
+int64_t tensor_check_place(lua_State *L, int64_t index, const Shape *shape, int axis) {
+  int64_t size = shape->dims[axis], place = index < 0 ? index + size : index - 1;
+  if (index == 0 || place < 0 || place >= size) out_of_axis(L, index, axis, shape);
+  return place;
+}
+
 static Pick pick_one(lua_State *L, int64_t index, const Shape *shape, int axis) {
-  int64_t size = shape->dims[axis], at = index < 0 ? index + size : index - 1;
-  if (index == 0 || at < 0 || at >= size) out_of_axis(L, index, axis, shape);
-  return (Pick){.drops = true, .first = at, .count = 1, .step = 1};
+  int64_t place = tensor_check_place(L, index, shape, axis);
+  return (Pick){.drops = true, .first = place, .count = 1, .step = 1};
 }
 
 /* {first, last, step}; a range may be empty, but it may not leave the axis. */

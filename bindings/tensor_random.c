@@ -24,19 +24,8 @@ static int manual_seed(lua_State *L) {
   return 0;
 }
 
-/* A new tensor of the shape at `index` (a table, or all arguments from there on). */
-static Tensor *new_of_shape(lua_State *L, int index, DType dtype) {
-  Err err;
-  Shape shape = binding_check_shape(L, index);
-  if (lua_istable(L, index)) dtype = binding_opt_dtype(L, index + 1, dtype);
-  Tensor *tensor = binding_new_tensor(L);
-  if (tensor_new_raw(tensor, dtype, &shape, &err) != NN_OK) binding_raise(L, &err);
-  binding_count_memory(L, lua_gettop(L), 1);
-  return tensor;
-}
-
 static Tensor *new_floats(lua_State *L, const char *what) {
-  Tensor *tensor = new_of_shape(L, 1, DTYPE_F32);
+  Tensor *tensor = tensor_of_shape(L, 1, DTYPE_F32);
   if (tensor->dtype == DTYPE_I64)
     binding_raisef(L, "%s: makes float32 or float64, not int64; see randint", what);
   return tensor;
@@ -83,7 +72,7 @@ static int integers(lua_State *L) {
     return binding_raisef(L,
                           "randint: numbers from %lld up to, but less than, %lld: there are none",
                           (long long)low, (long long)high);
-  Tensor *tensor = new_of_shape(L, 3, DTYPE_I64);
+  Tensor *tensor = tensor_of_shape(L, 3, DTYPE_I64);
   Rng rng = next_stream(L);
   uint64_t range = (uint64_t)high - (uint64_t)low;
   for (int64_t i = 0, count = tensor_count(tensor); i < count; i++) {
