@@ -31,37 +31,39 @@ static Tensor *new_floats(lua_State *L, const char *what) {
   return tensor;
 }
 
-/* rand(shape, dtype): in [0, 1); of float32 multiples of 2^-24, so that none is rounded up to 1. */
-static int uniform(lua_State *L) {
+typedef void Numbers(const Rng *rng, uint64_t first, double *out, size_t count);
+
+static void fill(Tensor *tensor, Rng rng, Numbers *numbers) {
   enum { CHUNK = 256 };
-  Tensor *tensor = new_floats(L, "rand");
-  Rng rng = next_stream(L);
-  int64_t count = tensor_count(tensor);
-  uint64_t bits[CHUNK];
-  for (int64_t done = 0; done < count; done += CHUNK) {
+  double values[CHUNK];
+  for (int64_t done = 0, count = tensor_count(tensor); done < count; done += CHUNK) {
     int64_t now = count - done < CHUNK ? count - done : CHUNK;
-    rng_fill_u64(&rng, (uint64_t)done, bits, (size_t)now);
+    numbers(&rng, (uint64_t)done, values, (size_t)now);
     for (int64_t i = 0; i < now; i++)
       if (tensor->dtype == DTYPE_F32)
-        ((float *)tensor->data)[done + i] = (float)(bits[i] >> 40) * 0x1p-24F;
+        ((float *)tensor->data)[done + i] = (float)values[i];
       else
-        ((double *)tensor->data)[done + i] = (double)(bits[i] >> 11) * 0x1p-53;
+        ((double *)tensor->data)[done + i] = values[i];
   }
+}
+
+/* Multiples of 2^-24, so that none is rounded up to 1 in float32. */
+static void fill_uniform_f32(const Rng *rng, uint64_t first, double *out, size_t count) {
+  rng_fill_uniform(rng, first, out, count);
+  for (size_t i = 0; i < count; i++) out[i] = (double)(int32_t)(out[i] * 0x1p24) * 0x1p-24;
+}
+
+/* rand(shape, dtype): in [0, 1) */
+static int uniform(lua_State *L) {
+  Tensor *tensor = new_floats(L, "rand");
+  fill(tensor, next_stream(L), tensor->dtype == DTYPE_F32 ? fill_uniform_f32 : rng_fill_uniform);
   return 1;
 }
 
 /* randn(shape, dtype) */
 static int normal(lua_State *L) {
-  enum { CHUNK = 256 };
   Tensor *tensor = new_floats(L, "randn");
-  Rng rng = next_stream(L);
-  int64_t count = tensor_count(tensor);
-  double values[CHUNK];
-  for (int64_t done = 0; done < count; done += CHUNK) {
-    int64_t now = count - done < CHUNK ? count - done : CHUNK;
-    rng_fill_normal(&rng, (uint64_t)done, values, (size_t)now);
-    for (int64_t i = 0; i < now; i++) tensor_set(tensor, done + i, values[i]);
-  }
+  fill(tensor, next_stream(L), rng_fill_normal);
   return 1;
 }
 
