@@ -6,12 +6,11 @@
  * weight of each output, whatever a kernel really does; so a kernel that needs fewer products can
  * show more than the processor's peak, and zeros at borders count. The best of the rounds in
  * processor time, and the median share of the peak that was measured just before and after. */
+#include "bench.h"
+
 #include "op/op.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 typedef struct Case {
   const char *name;
@@ -35,17 +34,6 @@ static const Case CASES[] = {
 
 enum { ROUNDS = 21 };
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static Tensor filled(DType dtype, const Shape *shape) {
   Tensor tensor;
   Err err;
@@ -65,13 +53,13 @@ __attribute__((target("avx2,fma"))) static double peak(void) {
   Vec b = {0.5F}, c = {0.25F};
   __asm__ volatile("" : "+x"(a0), "+x"(a1), "+x"(a2), "+x"(a3), "+x"(a4)); /* not all the same */
   __asm__ volatile("" : "+x"(a5), "+x"(a6), "+x"(a7), "+x"(a8), "+x"(a9), "+x"(b), "+x"(c));
-  double start = now();
+  double start = bench_now();
   for (int i = 0; i < STEPS; i++) {
     a0 = a0 * b + c, a1 = a1 * b + c, a2 = a2 * b + c, a3 = a3 * b + c, a4 = a4 * b + c;
     a5 = a5 * b + c, a6 = a6 * b + c, a7 = a7 * b + c, a8 = a8 * b + c, a9 = a9 * b + c;
     __asm__ volatile("" : "+x"(a0));
   }
-  double seconds = now() - start;
+  double seconds = bench_now() - start;
   volatile Vec used = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9;
   (void)used;
   return STEPS * 160.0 / seconds;
@@ -106,13 +94,13 @@ static void measure(OpId op, const Tensor *a, const Tensor *b, const Attrs *give
   int repeats = (int)(3e8 / flops) + 1;
   run(&call, 0, 1);
   for (int r = 0; r < ROUNDS; r++) {
-    double before = peak(), start = now();
+    double before = peak(), start = bench_now();
     for (int k = 0; k < repeats; k++) run(&call, 0, 1);
-    seconds[r] = (now() - start) / repeats;
+    seconds[r] = (bench_now() - start) / repeats;
     share[r] = flops / seconds[r] / ((before + peak()) / 2);
   }
-  qsort(seconds, ROUNDS, sizeof *seconds, compare);
-  qsort(share, ROUNDS, sizeof *share, compare);
+  bench_sort(seconds, ROUNDS);
+  bench_sort(share, ROUNDS);
   printf("  %6.1f  %4.2f", flops / seconds[0] * 1e-9, share[ROUNDS / 2]);
   fflush(stdout);
   tensor_release(&result);
@@ -150,20 +138,10 @@ static void measure_case(const Case *c, DType dtype, Isa isa) {
 }
 
 int main(int argc, char **argv) {
-  DType dtype = DTYPE_F32;
-  Isa isa = isa_best();
-  const char *word = "";
-  for (int i = 1; i < argc; i++) {
-    if (!strcmp(argv[i], "f64"))
-      dtype = DTYPE_F64;
-    else if (!strcmp(argv[i], "base"))
-      isa = ISA_base;
-    else
-      word = argv[i];
-  }
-  printf("%s, %s kernels; GFLOP/s, share of peak\n%-14s  %-12s  %-12s  %-12s\n", dtype_name(dtype),
-         isa_name(isa), "", "forward", "gradient x", "weights");
+  BenchOptions options = bench_options(argc, argv);
+  printf("%s, %s kernels; GFLOP/s, share of peak\n%-14s  %-12s  %-12s  %-12s\n",
+         dtype_name(options.dtype), isa_name(options.isa), "", "forward", "gradient x", "weights");
   for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
-    if (strstr(CASES[i].name, word)) measure_case(&CASES[i], dtype, isa);
+    if (strstr(CASES[i].name, options.word)) measure_case(&CASES[i], options.dtype, options.isa);
   return 0;
 }

@@ -5,13 +5,12 @@
  * WORD: only the shapes whose name contains it. Rounds of about a millisecond of both alternate;
  * the median and the best are printed in processor time, because other programs share the machine.
  * One Zen 3 core of 3.2 GHz does at most 102 GFLOP/s in float32, 51 in float64. */
+#include "bench.h"
+
 #include "tensor/gemm.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 typedef struct Case {
   const char *name;
@@ -85,17 +84,6 @@ typedef void (*Sgemm)(int, int, int, int, int, int, float, const float *, int, c
 typedef void (*Dgemm)(int, int, int, int, int, int, double, const double *, int, const double *,
                       int, double, double *, int);
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static void *blas;
 
 static void run_blas(const Gemm *g, DType dtype) {
@@ -109,14 +97,14 @@ static void run_blas(const Gemm *g, DType dtype) {
 }
 
 static double time_one(const Gemm *g, DType dtype, GemmRun run, int repeats) {
-  double start = now();
+  double start = bench_now();
   for (int r = 0; r < repeats; r++) {
     if (run)
       run(g, 0, 1);
     else
       run_blas(g, dtype);
   }
-  return (now() - start) / repeats;
+  return (bench_now() - start) / repeats;
 }
 
 enum { ROUNDS = 31 };
@@ -149,8 +137,8 @@ static void measure(const Case *c, DType dtype, GemmRun run) {
     ours[r] = time_one(&g, dtype, run, repeats);
     theirs[r] = blas ? time_one(&g, dtype, NULL, repeats) : 1;
   }
-  qsort(ours, ROUNDS, sizeof *ours, compare);
-  qsort(theirs, ROUNDS, sizeof *theirs, compare);
+  bench_sort(ours, ROUNDS);
+  bench_sort(theirs, ROUNDS);
   double us = ours[ROUNDS / 2] * 1e6, them = theirs[ROUNDS / 2] * 1e6;
   printf("%-16s %5lldx%4lldx%5lld %-3s %9.2f us %6.1f (%5.1f) GF  OpenBLAS %5.1f (%5.1f)  %5.2fx\n",
          c->name, (long long)g.m, (long long)g.n, (long long)g.k, c->form, us, flops / us * 1e-3,
@@ -159,25 +147,17 @@ static void measure(const Case *c, DType dtype, GemmRun run) {
 }
 
 int main(int argc, char **argv) {
-  DType dtype = DTYPE_F32;
-  Isa isa = isa_best();
-  const char *word = "";
-  for (int i = 1; i < argc; i++) {
-    if (!strcmp(argv[i], "f64"))
-      dtype = DTYPE_F64;
-    else if (!strcmp(argv[i], "base"))
-      isa = ISA_base;
-    else
-      word = argv[i];
-  }
+  BenchOptions options = bench_options(argc, argv);
   Err err;
   if (gemm_blas_load(&err) == NN_OK) {
     void *library = dlopen("libopenblas.so.0", RTLD_LAZY);
-    blas = dlsym(library, dtype == DTYPE_F32 ? "cblas_sgemm" : "cblas_dgemm");
+    blas = dlsym(library, options.dtype == DTYPE_F32 ? "cblas_sgemm" : "cblas_dgemm");
   }
-  printf("%s, %s kernels; OpenBLAS: %s\n", dtype_name(dtype), isa_name(isa), gemm_blas_name());
+  printf("%s, %s kernels; OpenBLAS: %s\n", dtype_name(options.dtype), isa_name(options.isa),
+         gemm_blas_name());
   for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-    if (strstr(CASES[i].name, word)) measure(&CASES[i], dtype, gemm_runner(dtype, isa));
+    if (strstr(CASES[i].name, options.word))
+      measure(&CASES[i], options.dtype, gemm_runner(options.dtype, options.isa));
   }
   return 0;
 }
