@@ -1,8 +1,6 @@
 /* Convolutional layers: one op each, with PyTorch's options and starting values. */
 #include "layer/family.h"
 
-#include <string.h>
-
 /* Options of the transposed ones have output_padding before groups, as PyTorch's constructors. */
 enum { OUT_CHANNELS, KERNEL_SIZE, STRIDE, PADDING, DILATION, GROUPS, BIAS };
 enum { OUTPUT_PADDING = DILATION, TRANSPOSED_GROUPS, TRANSPOSED_BIAS, TRANSPOSED_DILATION };
@@ -25,13 +23,6 @@ static bool has_bias(const Kind *kind, const Attrs *options) {
   return options->at[kind->transposed ? TRANSPOSED_BIAS : BIAS].number != 0;
 }
 
-static Status check_input(const Kind *kind, const Shape *in, Err *err) {
-  char text[SHAPE_TEXT_SIZE];
-  if (in->ndim == kind->axes + 2) return NN_OK;
-  return err_set(err, NN_SHAPE, "%s: needs an input (n, channels, %s), not of shape %s", kind->name,
-                 kind->axes == 1 ? "length" : "height, width", shape_text(in, text));
-}
-
 static Status check_channels(const Kind *kind, int64_t in, int64_t out, int64_t groups, Err *err) {
   if (out < 1)
     return err_set(err, NN_BAD_ARGUMENT, "%s: out_channels must be at least 1, not %lld",
@@ -48,7 +39,7 @@ static Status check_channels(const Kind *kind, int64_t in, int64_t out, int64_t 
  * Fans are those PyTorch counts: of axes 1 and 0 of the weight, times the kernel's size. */
 static Status conv_params(const Kind *kind, const Attrs *options, const Shape *in,
                           LayerParam *params, int *count, Err *err) {
-  TRY(check_input(kind, in, err));
+  TRY(layer_check_planes(kind->name, in, kind->axes, err));
   int64_t out = (int64_t)options->at[OUT_CHANNELS].number, channels = in->dims[1];
   int64_t groups = (int64_t)groups_of(kind, options)->number;
   TRY(check_channels(kind, channels, out, groups, err));

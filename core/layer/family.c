@@ -2,6 +2,13 @@
 
 #include <string.h>
 
+Status layer_check_planes(const char *name, const Shape *in, int axes, Err *err) {
+  char text[SHAPE_TEXT_SIZE];
+  if (in->ndim == axes + 2) return NN_OK;
+  return err_set(err, NN_SHAPE, "%s: needs an input (n, channels, %s), not of shape %s", name,
+                 axes == 1 ? "length" : "height, width", shape_text(in, text));
+}
+
 LayerEmit layer_emitter(const LayerCall *call, Err *err) {
   return (LayerEmit){.graph = call->graph,
                      .dtype = graph_node(call->graph, call->in)->dtype,

@@ -12,6 +12,9 @@
   Status forward_##name(LayerCall *call, Ref *out, Err *err);
 #include "layer/layers.def"
 
+/* The input has `axes` axes, 1 or 2, after (n, channels). */
+Status layer_check_planes(const char *name, const Shape *in, int axes, Err *err);
+
 /* For a forward of several ops: the first failure sticks, and everything after it is REF_NONE. */
 typedef struct LayerEmit {
   Graph *graph;

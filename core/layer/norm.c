@@ -16,11 +16,10 @@ static int affine_params(LayerParam *params, const Shape *shape, bool weight, bo
 
 static Status check_ndim(const char *name, const Shape *in, int least, int most, Err *err) {
   char text[SHAPE_TEXT_SIZE];
+  if (least == most) return layer_check_planes(name, in, most - 2, err);
   if (in->ndim >= least && in->ndim <= most) return NN_OK;
-  const char *wanted = most == 4    ? "(n, channels, height, width)"
-                       : least == 2 ? "(n, channels) or (n, channels, length)"
-                                    : "(n, channels, length)";
-  if (most == MAX_DIMS) wanted = "(n, channels, ...)";
+  const char *wanted =
+      most == MAX_DIMS ? "(n, channels, ...)" : "(n, channels) or (n, channels, length)";
   return err_set(err, NN_SHAPE, "%s: needs an input %s, not of shape %s", name, wanted,
                  shape_text(in, text));
 }

@@ -19,12 +19,8 @@ static bool never_falls(const Node *node) {
 }
 
 static Status check_axes(const LayerCall *call, int axes, Err *err) {
-  const Shape *in = &graph_node(call->graph, call->in)->shape;
-  char text[SHAPE_TEXT_SIZE];
-  if (in->ndim == axes + 2) return NN_OK;
-  return err_set(err, NN_SHAPE, "%s: needs an input (n, channels, %s), not of shape %s",
-                 layer_info(call->layer)->name, axes == 1 ? "length" : "height, width",
-                 shape_text(in, text));
+  return layer_check_planes(layer_info(call->layer)->name,
+                            &graph_node(call->graph, call->in)->shape, axes, err);
 }
 
 static Status max_pool(LayerCall *call, OpId op, const Attrs *attrs, int axes, Ref *out, Err *err) {

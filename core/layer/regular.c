@@ -43,22 +43,18 @@ static Status drop_whole(LayerCall *call, int axes, Ref *out, Err *err) {
   return emit.status;
 }
 
-static Status drop_channels(LayerCall *call, int ndim, Ref *out, Err *err) {
-  const Shape *in = &graph_node(call->graph, call->in)->shape;
-  char text[SHAPE_TEXT_SIZE];
-  if (in->ndim != ndim)
-    return err_set(err, NN_SHAPE, "%s: needs an input (n, channels, %s), not of shape %s",
-                   layer_info(call->layer)->name, ndim == 3 ? "length" : "height, width",
-                   shape_text(in, text));
+static Status drop_channels(LayerCall *call, int axes, Ref *out, Err *err) {
+  TRY(layer_check_planes(layer_info(call->layer)->name, &graph_node(call->graph, call->in)->shape,
+                         axes, err));
   return drop_whole(call, 2, out, err);
 }
 
 Status forward_Dropout1d(LayerCall *call, Ref *out, Err *err) {
-  return drop_channels(call, 3, out, err);
+  return drop_channels(call, 1, out, err);
 }
 
 Status forward_Dropout2d(LayerCall *call, Ref *out, Err *err) {
-  return drop_channels(call, 4, out, err);
+  return drop_channels(call, 2, out, err);
 }
 
 Status forward_StochasticDepth(LayerCall *call, Ref *out, Err *err) {

@@ -64,10 +64,7 @@ static Status zero_pad(LayerCall *call, int axes, Ref *out, Err *err) {
   const Shape *in = &graph_node(call->graph, call->in)->shape;
   const Attr *padding = &call->options->at[0];
   const char *name = layer_info(call->layer)->name;
-  char text[SHAPE_TEXT_SIZE];
-  if (in->ndim != axes + 2)
-    return err_set(err, NN_SHAPE, "%s: needs an input (n, channels, %s), not of shape %s", name,
-                   axes == 1 ? "length" : "height, width", shape_text(in, text));
+  TRY(layer_check_planes(name, in, axes, err));
   if (padding->count != 1 && padding->count != 2 * axes)
     return err_set(err, NN_BAD_ARGUMENT, "%s: padding is a number or %s, not %d numbers", name,
                    axes == 1 ? "{ left, right }" : "{ left, right, top, bottom }", padding->count);
