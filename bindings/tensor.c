@@ -198,8 +198,7 @@ static void record_conversion(lua_State *L, const Tensor *from, const Tensor *to
   bool tracked = is_tracked(L, 1);
   if (!tracked || to->dtype == DTYPE_I64 || !tape_wants(L, OP_reshape, &tracked, 1)) return;
   Eager eager = {.op = OP_reshape, .inputs = 1, .results = 1, .in = {*from}, .out = {*to}};
-  eager.attrs.at[0].count = from->shape.ndim;
-  memcpy(eager.attrs.at[0].list, from->shape.dims, sizeof from->shape.dims);
+  eager.attrs = op_shape_attrs(OP_reshape, &from->shape);
   tape_record(L, &eager, lua_gettop(L));
 }
 

@@ -378,8 +378,7 @@ static const Tensor *value_for(lua_State *L, DType dtype, const Shape *shape) {
   if (!value || value->dtype != dtype) value = binding_to_tensor(L, 3, dtype);
   if (tensor_count(value) == 1 || shape_equal(&value->shape, shape)) return value;
   Eager eager = {.op = OP_expand, .inputs = 1, .in = {*value}};
-  eager.attrs.at[0].count = shape->ndim;
-  memcpy(eager.attrs.at[0].list, shape->dims, sizeof shape->dims);
+  eager.attrs = op_shape_attrs(OP_expand, shape);
   Tensor *out = binding_new_tensor(L);
   if (eager_run(&eager, &err) != NN_OK) {
     char a[SHAPE_TEXT_SIZE], b[SHAPE_TEXT_SIZE];

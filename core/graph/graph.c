@@ -377,16 +377,6 @@ static Status send_back(GraphBuilder *builder, Ref ref, Ref *adjoint, const bool
   return builder->status;
 }
 
-/* The gradient may be smaller than its variable when it is the same all over: spell it out. */
-static Ref full_shape(GraphBuilder *builder, Ref grad, const Shape *shape) {
-  if (grad == REF_NONE || shape_equal(builder_shape(&builder->base, grad), shape)) return grad;
-  Attrs attrs;
-  op_attr_defaults(OP_expand, &attrs);
-  attrs.at[0].count = shape->ndim;
-  memcpy(attrs.at[0].list, shape->dims, sizeof shape->dims);
-  return op_emit(&builder->base, OP_expand, grad, REF_NONE, &attrs);
-}
-
 Status graph_gradient(Graph *graph, Ref loss, const Ref *wrt, int count, Ref *grads, Err *err) {
   char text[SHAPE_TEXT_SIZE];
   if (shape_count(&graph->nodes[loss]->shape) != 1)
@@ -413,16 +403,17 @@ Status graph_gradient(Graph *graph, Ref loss, const Ref *wrt, int count, Ref *gr
                                    builder_constant, builder_shape, builder_dtype},
                           .graph = graph,
                           .err = err};
-  adjoint[loss] =
-      full_shape(&builder, builder_constant(&builder.base, graph->nodes[loss]->dtype, 1),
-                 &graph->nodes[loss]->shape);
+  adjoint[loss] = op_emit_shape(&builder.base, OP_expand,
+                                builder_constant(&builder.base, graph->nodes[loss]->dtype, 1),
+                                &graph->nodes[loss]->shape);
   Status status = builder.status;
   for (Ref ref = loss; ref >= 0 && status == NN_OK; ref--)
     if (graph->nodes[ref]->kind == NODE_OP && wanted[ref] && reached(graph, ref, adjoint, nodes))
       status = send_back(&builder, ref, adjoint, wanted, nodes);
   for (int i = 0; i < count && status == NN_OK; i++) {
     Ref grad = wrt[i] < nodes ? adjoint[wrt[i]] : REF_NONE;
-    grads[i] = full_shape(&builder, grad, &graph->nodes[wrt[i]]->shape);
+    /* It may be smaller than its variable when it is the same all over: spell it out. */
+    grads[i] = op_emit_shape(&builder.base, OP_expand, grad, &graph->nodes[wrt[i]]->shape);
     status = builder.status;
   }
   graph->layer = layer;

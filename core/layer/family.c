@@ -1,7 +1,5 @@
 #include "layer/family.h"
 
-#include <string.h>
-
 Status layer_check_planes(const char *name, const Shape *in, int axes, Err *err) {
   char text[SHAPE_TEXT_SIZE];
   if (in->ndim == axes + 2) return NN_OK;
@@ -31,9 +29,6 @@ Ref layer_emit_number(LayerEmit *emit, OpId op, Ref a, double b) {
 }
 
 Ref layer_emit_shape(LayerEmit *emit, OpId op, Ref a, const Shape *shape) {
-  Attrs attrs;
-  op_attr_defaults(op, &attrs);
-  attrs.at[0].count = shape->ndim;
-  memcpy(attrs.at[0].list, shape->dims, sizeof shape->dims);
+  Attrs attrs = op_shape_attrs(op, shape);
   return layer_emit(emit, op, a, REF_NONE, &attrs);
 }

@@ -392,13 +392,7 @@ static Ref add_value(EagerBuilder *builder, const Tensor *tensor) {
 static Status take_gradient(EagerBuilder *builder, Ref ref, const Tensor *in, Tensor *grad) {
   *grad = (Tensor){0};
   if (ref == REF_NONE) return NN_OK;
-  if (!shape_equal(builder_shape(&builder->base, ref), &in->shape)) {
-    Attrs attrs;
-    op_attr_defaults(OP_expand, &attrs);
-    attrs.at[0].count = in->shape.ndim;
-    memcpy(attrs.at[0].list, in->shape.dims, sizeof in->shape.dims);
-    ref = op_emit(&builder->base, OP_expand, ref, REF_NONE, &attrs);
-  }
+  ref = op_emit_shape(&builder->base, OP_expand, ref, &in->shape);
   if (builder->status == NN_OK) *grad = tensor_share(&builder->values[ref]);
   return builder->status;
 }

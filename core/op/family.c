@@ -1,8 +1,6 @@
 /* Checks and emitters that op families share. */
 #include "op/family.h"
 
-#include <string.h>
-
 Status family_floats(const OpShape *call, int count, Err *err) {
   const char *name = op_info(call->op)->name;
   if (call->dtype[0] != DTYPE_F32 && call->dtype[0] != DTYPE_F64)
@@ -50,18 +48,4 @@ Status family_axes(OpId op, Attr *axes, const Shape *shape, Err *err) {
   for (int i = 0; i < shape->ndim; i++)
     if (chosen[i]) axes->list[axes->count++] = i;
   return NN_OK;
-}
-
-Attrs family_shape_attrs(OpId op, const Shape *shape) {
-  Attrs attrs;
-  op_attr_defaults(op, &attrs);
-  attrs.at[0].count = shape->ndim;
-  memcpy(attrs.at[0].list, shape->dims, sizeof shape->dims);
-  return attrs;
-}
-
-Ref family_reshape(OpBuilder *builder, Ref ref, const Shape *shape) {
-  if (ref == REF_NONE || shape_equal(builder->shape(builder, ref), shape)) return ref;
-  Attrs attrs = family_shape_attrs(OP_reshape, shape);
-  return op_emit(builder, OP_reshape, ref, REF_NONE, &attrs);
 }

@@ -23,9 +23,5 @@ Status family_planes(OpId op, const Shape *shape, Err *err);
  * Refuses axes that are not there or come twice. */
 Status family_axes(OpId op, Attr *axes, const Shape *shape, Err *err);
 bool family_has_axis(const Attr *axes, int64_t axis);
-/* Attributes at their defaults, with attribute 0 the list of a shape's dims. */
-Attrs family_shape_attrs(OpId op, const Shape *shape);
-/* Emit a reshape, or `ref` itself when it has the shape already. */
-Ref family_reshape(OpBuilder *builder, Ref ref, const Shape *shape);
 
 #endif

@@ -61,9 +61,8 @@ Status grad_gather(OpGrad *grad, Err *err) {
   OpBuilder *builder = grad->builder;
   if (!grad->wants[0]) return NN_OK;
   Ref zero = builder->constant(builder, builder->dtype(builder, grad->in[0]), 0);
-  Attrs shape = family_shape_attrs(OP_expand, builder->shape(builder, grad->in[0]));
-  Ref inputs[3] = {op_emit(builder, OP_expand, zero, REF_NONE, &shape), grad->in[1],
-                   grad->out_grad};
+  const Shape *shape = builder->shape(builder, grad->in[0]);
+  Ref inputs[3] = {op_emit_shape(builder, OP_expand, zero, shape), grad->in[1], grad->out_grad};
   Attrs attrs = along(OP_scatter_add, grad);
   grad->in_grads[0] = builder->emit(builder, OP_scatter_add, inputs, 3, &attrs);
   return NN_OK;

@@ -184,13 +184,18 @@ Ref op_emit(OpBuilder *builder, OpId op, Ref a, Ref b, const Attrs *attrs) {
   return builder->emit(builder, op, inputs, b == REF_NONE ? 1 : 2, attrs);
 }
 
-Ref op_emit_sum_to(OpBuilder *builder, Ref ref, const Shape *shape) {
-  if (ref == REF_NONE || shape_equal(builder->shape(builder, ref), shape)) return ref;
+Attrs op_shape_attrs(OpId op, const Shape *shape) {
   Attrs attrs;
-  op_attr_defaults(OP_sum_to, &attrs);
+  op_attr_defaults(op, &attrs);
   attrs.at[0].count = shape->ndim;
   memcpy(attrs.at[0].list, shape->dims, sizeof shape->dims);
-  return op_emit(builder, OP_sum_to, ref, REF_NONE, &attrs);
+  return attrs;
+}
+
+Ref op_emit_shape(OpBuilder *builder, OpId op, Ref ref, const Shape *shape) {
+  if (ref == REF_NONE || shape_equal(builder->shape(builder, ref), shape)) return ref;
+  Attrs attrs = op_shape_attrs(op, shape);
+  return op_emit(builder, op, ref, REF_NONE, &attrs);
 }
 
 OpRows op_rows_keep(const OpShape *call, const bool *batched) {
@@ -238,8 +243,8 @@ static Status grad_elementwise(OpGrad *grad, Err *err) {
         reads == 0 && (grad->op == OP_add || (grad->op == OP_sub && i == 0))
             ? grad->out_grad
             : grad->builder->emit_elementwise_grad(grad->builder, grad->op, i, inputs, grad->attrs);
-    grad->in_grads[i] =
-        op_emit_sum_to(grad->builder, full, grad->builder->shape(grad->builder, grad->in[i]));
+    grad->in_grads[i] = op_emit_shape(grad->builder, OP_sum_to, full,
+                                      grad->builder->shape(grad->builder, grad->in[i]));
   }
   return NN_OK;
 }

@@ -133,8 +133,10 @@ Status op_broadcast(OpId op, const Shape *a, const Shape *b, Shape *out, Err *er
 Status op_axis(OpId op, int64_t *axis, const Shape *shape, Err *err);
 /* Emit with up to four inputs, attributes at their defaults when NULL. */
 Ref op_emit(OpBuilder *builder, OpId op, Ref a, Ref b, const Attrs *attrs);
-/* Sum `ref` down to `shape`, undoing a broadcast; `ref` itself when the shapes are equal. */
-Ref op_emit_sum_to(OpBuilder *builder, Ref ref, const Shape *shape);
+/* Attributes at their defaults, with attribute 0 the list of a shape's dims. */
+Attrs op_shape_attrs(OpId op, const Shape *shape);
+/* Emit reshape, expand or sum_to to `shape`; `ref` itself when it has that shape or is REF_NONE. */
+Ref op_emit_shape(OpBuilder *builder, OpId op, Ref ref, const Shape *shape);
 /* Rows rule of ops that never touch the first axis of input 0 and broadcast the rest. */
 OpRows op_rows_keep(const OpShape *call, const bool *batched);
 

@@ -304,7 +304,7 @@ static Ref state_of(const OpGrad *grad, Ref states, int index) {
   attrs.at[1].number = attrs.at[2].number = index;
   if (shape.dims[1] > 1) states = op_emit(grad->builder, OP_slice, states, REF_NONE, &attrs);
   shape = shape2(shape.dims[0], shape.dims[2]);
-  return family_reshape(grad->builder, states, &shape);
+  return op_emit_shape(grad->builder, OP_reshape, states, &shape);
 }
 
 /* What only the gradient reads has none itself. */

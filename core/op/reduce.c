@@ -159,7 +159,7 @@ OpRows rows_sum_to(const OpShape *call, const bool *batched) {
 static Ref keep_dims(OpGrad *grad, Ref ref) {
   const Shape *in = grad->builder->shape(grad->builder, grad->in[0]);
   Shape kept = reduced_shape(in, &grad->attrs->at[AXES], true);
-  return family_reshape(grad->builder, ref, &kept);
+  return op_emit_shape(grad->builder, OP_reshape, ref, &kept);
 }
 
 static Ref multiply(OpGrad *grad, Ref a, Ref b) {
@@ -174,7 +174,7 @@ static Ref scale(OpGrad *grad, Ref ref, double factor) {
 static Ref expand_like_input(OpGrad *grad, Ref ref) {
   const Shape *in = grad->builder->shape(grad->builder, grad->in[0]);
   if (ref == REF_NONE || shape_equal(grad->builder->shape(grad->builder, ref), in)) return ref;
-  Attrs attrs = family_shape_attrs(OP_expand, in);
+  Attrs attrs = op_shape_attrs(OP_expand, in);
   return op_emit(grad->builder, OP_expand, ref, REF_NONE, &attrs);
 }
 

@@ -65,8 +65,8 @@ OpRows rows_reshape(const OpShape *call, const bool *batched) {
 
 Status grad_reshape(OpGrad *grad, Err *err) {
   (void)err;
-  grad->in_grads[0] = family_reshape(grad->builder, grad->out_grad,
-                                     grad->builder->shape(grad->builder, grad->in[0]));
+  grad->in_grads[0] = op_emit_shape(grad->builder, OP_reshape, grad->out_grad,
+                                    grad->builder->shape(grad->builder, grad->in[0]));
   return NN_OK;
 }
 
@@ -250,7 +250,7 @@ OpRows rows_expand(const OpShape *call, const bool *batched) {
 
 Status grad_expand(OpGrad *grad, Err *err) {
   (void)err;
-  grad->in_grads[0] = op_emit_sum_to(grad->builder, grad->out_grad,
-                                     grad->builder->shape(grad->builder, grad->in[0]));
+  grad->in_grads[0] = op_emit_shape(grad->builder, OP_sum_to, grad->out_grad,
+                                    grad->builder->shape(grad->builder, grad->in[0]));
   return NN_OK;
 }

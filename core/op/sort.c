@@ -39,8 +39,8 @@ Status grad_sort(OpGrad *grad, Err *err) {
   OpBuilder *builder = grad->builder;
   if (grad->out_grad == REF_NONE) return NN_OK;
   Ref zero = builder->constant(builder, builder->dtype(builder, grad->in[0]), 0);
-  Attrs shape = family_shape_attrs(OP_expand, builder->shape(builder, grad->in[0]));
-  Ref inputs[3] = {op_emit(builder, OP_expand, zero, REF_NONE, &shape),
+  const Shape *shape = builder->shape(builder, grad->in[0]);
+  Ref inputs[3] = {op_emit_shape(builder, OP_expand, zero, shape),
                    builder->result(builder, grad->out, 1), grad->out_grad};
   Attrs attrs;
   op_attr_defaults(OP_scatter_add, &attrs);

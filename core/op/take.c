@@ -33,7 +33,7 @@ OpRows rows_take(const OpShape *call, const bool *batched) {
 Status grad_take(OpGrad *grad, Err *err) {
   (void)err;
   if (!grad->wants[0]) return NN_OK;
-  Attrs attrs = family_shape_attrs(OP_take_grad, grad->builder->shape(grad->builder, grad->in[0]));
+  Attrs attrs = op_shape_attrs(OP_take_grad, grad->builder->shape(grad->builder, grad->in[0]));
   attrs.at[GRAD_PADDING] = grad->attrs->at[TAKE_PADDING];
   grad->in_grads[0] = op_emit(grad->builder, OP_take_grad, grad->out_grad, grad->in[1], &attrs);
   return NN_OK;

@@ -88,14 +88,6 @@ static Ref try_op(Case *c, OpId op, Ref a, Ref b, const Attrs *attrs) {
              : REF_NONE;
 }
 
-static Attrs list_attrs(OpId op, Shape shape) {
-  Attrs attrs;
-  op_attr_defaults(op, &attrs);
-  attrs.at[0].count = shape.ndim;
-  memcpy(attrs.at[0].list, shape.dims, sizeof shape.dims);
-  return attrs;
-}
-
 static Ref add_product(Case *c) {
   Attrs attrs;
   op_attr_defaults(OP_matmul, &attrs);
@@ -126,7 +118,7 @@ static void add_reshape(Case *c) {
     to.dims[to.ndim++] = 1;
     for (int i = axis; i < shape.ndim; i++) to.dims[axis] *= shape.dims[i];
   }
-  Attrs attrs = list_attrs(OP_reshape, to);
+  Attrs attrs = op_shape_attrs(OP_reshape, &to);
   try_op(c, OP_reshape, from, REF_NONE, &attrs);
 }
 
@@ -141,7 +133,7 @@ static Ref add_expand(Case *c) {
     to.ndim++;
   }
   if (shape_count(&to) > 100000) return REF_NONE;
-  Attrs attrs = list_attrs(OP_expand, to);
+  Attrs attrs = op_shape_attrs(OP_expand, &to);
   return try_op(c, OP_expand, from, REF_NONE, &attrs);
 }
 
@@ -205,7 +197,7 @@ static Ref any_planes(Case *c) {
   Shape to = {3, {shape.dims[0], 1, shape.dims[1]}};
   if (chance(c, 40)) to = (Shape){3, {shape.dims[0], shape.dims[1], 1}};
   if (chance(c, 40)) to = (Shape){4, {to.dims[0], to.dims[1], 1, to.dims[2]}};
-  Attrs attrs = list_attrs(OP_reshape, to);
+  Attrs attrs = op_shape_attrs(OP_reshape, &to);
   return try_op(c, OP_reshape, from, REF_NONE, &attrs);
 }
 
