@@ -30,6 +30,13 @@ bool family_has_axis(const Attr *axes, int64_t axis) {
   return false;
 }
 
+Status family_axis(OpShape *call, int slot, const Shape *shape, Err *err) {
+  int64_t axis = (int64_t)call->attrs->at[slot].number;
+  TRY(op_axis(call->op, &axis, shape, err));
+  call->attrs->at[slot].number = (double)axis;
+  return NN_OK;
+}
+
 Status family_axes(OpId op, Attr *axes, const Shape *shape, Err *err) {
   bool chosen[MAX_DIMS] = {false};
   if (axes->count < 0) {
@@ -48,4 +55,15 @@ Status family_axes(OpId op, Attr *axes, const Shape *shape, Err *err) {
   for (int i = 0; i < shape->ndim; i++)
     if (chosen[i]) axes->list[axes->count++] = i;
   return NN_OK;
+}
+
+Ref family_put_back(const OpGrad *grad, Ref places) {
+  OpBuilder *builder = grad->builder;
+  Attrs attrs;
+  op_attr_defaults(OP_scatter_add, &attrs);
+  attrs.at[0].number = grad->attrs->at[0].number;
+  Ref zero = builder->constant(builder, builder->dtype(builder, grad->in[0]), 0);
+  const Shape *shape = builder->shape(builder, grad->in[0]);
+  Ref inputs[3] = {op_emit_shape(builder, OP_expand, zero, shape), places, grad->out_grad};
+  return builder->emit(builder, OP_scatter_add, inputs, 3, &attrs);
 }

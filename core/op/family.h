@@ -22,6 +22,12 @@ Status family_planes(OpId op, const Shape *shape, Err *err);
 /* Complete a list of axes: "all" spelled out, negative ones counted from the end, ascending.
  * Refuses axes that are not there or come twice. */
 Status family_axes(OpId op, Attr *axes, const Shape *shape, Err *err);
+/* Make the axis in attribute `slot` non-negative, an axis of `shape`. */
+Status family_axis(OpShape *call, int slot, const Shape *shape, Err *err);
 bool family_has_axis(const Attr *axes, int64_t axis);
+
+/* The gradient of input 0 of an op that read its elements at `places` along the axis in attribute
+ * 0: zeros, with out_grad added there. */
+Ref family_put_back(const OpGrad *grad, Ref places);
 
 #endif

@@ -17,9 +17,8 @@ static Status same_type(OpShape *call, Err *err) {
 static Status check_places(OpShape *call, Err *err) {
   const char *name = op_info(call->op)->name;
   const Shape *x = call->shape[0], *places = call->shape[1];
+  TRY(family_axis(call, AXIS, x, err));
   int64_t axis = (int64_t)call->attrs->at[AXIS].number;
-  TRY(op_axis(call->op, &axis, x, err));
-  call->attrs->at[AXIS].number = (double)axis;
   if (call->dtype[1] != DTYPE_I64)
     return err_set(err, NN_DTYPE, "%s: places must be int64, counted from 0, not %s", name,
                    dtype_name(call->dtype[1]));
@@ -37,13 +36,6 @@ static OpRows rows_places(const OpShape *call, const bool *batched) {
   return call->attrs->at[AXIS].number == 0 ? OP_ROWS_MIX : OP_ROWS_KEEP;
 }
 
-static Attrs along(OpId op, const OpGrad *grad) {
-  Attrs attrs;
-  op_attr_defaults(op, &attrs);
-  attrs.at[AXIS].number = grad->attrs->at[AXIS].number;
-  return attrs;
-}
-
 /* ---- gather, scatter_add ---- */
 
 Status infer_gather(OpShape *call, Err *err) {
@@ -55,16 +47,9 @@ Status infer_gather(OpShape *call, Err *err) {
 
 OpRows rows_gather(const OpShape *call, const bool *batched) { return rows_places(call, batched); }
 
-/* Zeros of a's shape, with g added where the elements came from. */
 Status grad_gather(OpGrad *grad, Err *err) {
   (void)err;
-  OpBuilder *builder = grad->builder;
-  if (!grad->wants[0]) return NN_OK;
-  Ref zero = builder->constant(builder, builder->dtype(builder, grad->in[0]), 0);
-  const Shape *shape = builder->shape(builder, grad->in[0]);
-  Ref inputs[3] = {op_emit_shape(builder, OP_expand, zero, shape), grad->in[1], grad->out_grad};
-  Attrs attrs = along(OP_scatter_add, grad);
-  grad->in_grads[0] = builder->emit(builder, OP_scatter_add, inputs, 3, &attrs);
+  if (grad->wants[0]) grad->in_grads[0] = family_put_back(grad, grad->in[1]);
   return NN_OK;
 }
 
@@ -86,10 +71,9 @@ OpRows rows_scatter_add(const OpShape *call, const bool *batched) {
 
 Status grad_scatter_add(OpGrad *grad, Err *err) {
   (void)err;
-  Attrs attrs = along(OP_gather, grad);
   if (grad->wants[0]) grad->in_grads[0] = grad->out_grad;
-  if (grad->wants[2])
-    grad->in_grads[2] = op_emit(grad->builder, OP_gather, grad->out_grad, grad->in[1], &attrs);
+  if (grad->wants[2]) /* of the same attribute */
+    grad->in_grads[2] = op_emit(grad->builder, OP_gather, grad->out_grad, grad->in[1], grad->attrs);
   return NN_OK;
 }
 
@@ -115,9 +99,7 @@ Status grad_flip(OpGrad *grad, Err *err) {
 enum { SHIFT, ROLL_AXIS };
 
 Status infer_roll(OpShape *call, Err *err) {
-  int64_t axis = (int64_t)call->attrs->at[ROLL_AXIS].number;
-  TRY(op_axis(call->op, &axis, call->shape[0], err));
-  call->attrs->at[ROLL_AXIS].number = (double)axis;
+  TRY(family_axis(call, ROLL_AXIS, call->shape[0], err));
   return same_type(call, err);
 }
 

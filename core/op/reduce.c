@@ -87,10 +87,9 @@ Status infer_argmin(OpShape *call, Err *err) { return infer_argmax(call, err); }
 
 Status infer_argmax(OpShape *call, Err *err) {
   char text[SHAPE_TEXT_SIZE];
-  int64_t axis = (int64_t)call->attrs->at[0].number;
   TRY(family_floats(call, 1, err));
-  TRY(op_axis(call->op, &axis, call->shape[0], err));
-  call->attrs->at[0].number = (double)axis;
+  TRY(family_axis(call, 0, call->shape[0], err));
+  int64_t axis = (int64_t)call->attrs->at[0].number;
   if (call->shape[0]->dims[axis] == 0)
     return err_set(err, NN_SHAPE, "%s: axis %lld of shape %s has no elements",
                    op_info(call->op)->name, (long long)axis + 1, shape_text(call->shape[0], text));

@@ -8,9 +8,8 @@ enum { AXIS, FIRST, LAST };
 enum { BEFORE = 1, AFTER = 2 };
 
 static Status complete_axis(OpShape *call, int64_t *axis, Err *err) {
+  TRY(family_axis(call, AXIS, call->shape[0], err));
   *axis = (int64_t)call->attrs->at[AXIS].number;
-  TRY(op_axis(call->op, axis, call->shape[0], err));
-  call->attrs->at[AXIS].number = (double)*axis;
   return NN_OK;
 }
 

@@ -10,10 +10,8 @@ enum { SMOOTHING };
 /* ---- softmax, log_softmax ---- */
 
 Status infer_softmax(OpShape *call, Err *err) {
-  int64_t axis = (int64_t)call->attrs->at[AXIS].number;
   TRY(family_floats(call, call->inputs, err));
-  TRY(op_axis(call->op, &axis, call->shape[0], err));
-  call->attrs->at[AXIS].number = (double)axis;
+  TRY(family_axis(call, AXIS, call->shape[0], err));
   if (call->inputs == 2 && !shape_equal(call->shape[0], call->shape[1])) {
     char a[SHAPE_TEXT_SIZE], b[SHAPE_TEXT_SIZE];
     return err_set(err, NN_SHAPE, "%s: the gradient is %s and the value %s: they must be equal",

@@ -4,9 +4,7 @@
 enum { AXIS, DESCENDING, REVERSE = DESCENDING };
 
 static Status infer_along(OpShape *call, Err *err) {
-  int64_t axis = (int64_t)call->attrs->at[AXIS].number;
-  TRY(op_axis(call->op, &axis, call->shape[0], err));
-  call->attrs->at[AXIS].number = (double)axis;
+  TRY(family_axis(call, AXIS, call->shape[0], err));
   call->out = *call->shape[0];
   call->out_dtype = call->dtype[0];
   return NN_OK;
@@ -33,19 +31,11 @@ OpRows rows_sort(const OpShape *call, const bool *batched) {
   return rows_along(call);
 }
 
-/* Zeros of x's shape plus g at the places its elements came from. */
 Status grad_sort(OpGrad *grad, Err *err) {
   (void)err;
-  OpBuilder *builder = grad->builder;
   if (grad->out_grad == REF_NONE) return NN_OK;
-  Ref zero = builder->constant(builder, builder->dtype(builder, grad->in[0]), 0);
-  const Shape *shape = builder->shape(builder, grad->in[0]);
-  Ref inputs[3] = {op_emit_shape(builder, OP_expand, zero, shape),
-                   builder->result(builder, grad->out, 1), grad->out_grad};
-  Attrs attrs;
-  op_attr_defaults(OP_scatter_add, &attrs);
-  attrs.at[0].number = grad->attrs->at[AXIS].number;
-  grad->in_grads[0] = builder->emit(builder, OP_scatter_add, inputs, 3, &attrs);
+  Ref places = grad->builder->result(grad->builder, grad->out, 1);
+  grad->in_grads[0] = family_put_back(grad, places);
   return NN_OK;
 }
 
