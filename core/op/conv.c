@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-int64_t cost_conv(const OpShape *call);
-int64_t cost_conv_transpose(const OpShape *call);
-
 /* ---- attributes ---- */
 
 /* One number stands for all axes; none for `fallback`. */

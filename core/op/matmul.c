@@ -1,15 +1,9 @@
 /* Matrix product: shapes and gradient. C (..., m, n) = op(A) op(B), where op transposes the last
  * two axes when asked. B is a matrix shared by all leading axes of A, or has the same leading axes.
  */
-#include "op/op.h"
-
 #include "op/matmul.h"
 
-Status infer_matmul(OpShape *call, Err *err);
-Status grad_matmul(OpGrad *grad, Err *err);
-OpRows rows_matmul(const OpShape *call, const bool *batched);
-int parts_matmul(const OpCall *call, int threads);
-int64_t cost_matmul(const OpShape *call);
+#include "op/family.h"
 
 Status infer_matmul(OpShape *call, Err *err) {
   const Shape *a = call->shape[0], *b = call->shape[1];
