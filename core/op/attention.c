@@ -95,15 +95,12 @@ static Status check_numbers(const OpShape *call, Err *err) {
   const char *op = op_info(call->op)->name;
   double p = call->attrs->at[ATTENTION_DROPOUT].number;
   double scale = call->attrs->at[ATTENTION_SCALE].number;
-  double stream = call->attrs->at[ATTENTION_STREAM].number;
   if (!(p >= 0 && p < 1))
     return err_set(err, NN_BAD_ARGUMENT, "%s: dropout must be at least 0 and less than 1, not %g",
                    op, p);
   if (!(scale >= 0 && scale <= 1e30))
     return err_set(err, NN_BAD_ARGUMENT, "%s: scale must be positive, or 0 for 1 / sqrt(size)", op);
-  if (!(stream >= 0 && stream <= 0x1p53))
-    return err_set(err, NN_BAD_ARGUMENT, "%s: stream must be 0 to 2^53, not %.0f", op, stream);
-  return NN_OK;
+  return family_stream(call, ATTENTION_STREAM, err);
 }
 
 static Status check_attention(const OpShape *call, int at, AttentionSizes *sizes, Err *err) {
@@ -213,11 +210,8 @@ int64_t cost_attention_grad(const OpShape *call) { return cost_from(call, BEFORE
 static int parts_of(const OpCall *call, int at, double products, int threads) {
   AttentionSizes sizes = attention_of(call->in + at, call->attrs);
   const double flops_per_part = 2e6; /* as for matrix products */
-  double units = (double)sizes.batch * (double)sizes.heads;
   double flops = 2 * products * (double)cost_of(&sizes);
-  double parts = flops / flops_per_part;
-  if (parts > units) parts = units;
-  return parts < 2 ? 1 : parts < threads ? (int)parts : threads;
+  return family_parts(flops, flops_per_part, sizes.batch * sizes.heads, threads);
 }
 
 int parts_attention(const OpCall *call, int threads) { return parts_of(call, 0, 2, threads); }

@@ -3,10 +3,6 @@
 
 #include "op/family.h"
 
-int parts_conv(const OpCall *call, int threads);
-int parts_conv_transpose(const OpCall *call, int threads);
-int parts_conv_weight_grad(const OpCall *call, int threads);
-
 /* ---- geometry ---- */
 
 ConvShape conv_shape(const Shape *large, const Shape *small, const Shape *weight,
@@ -219,9 +215,7 @@ static int parts_for(const ConvShape *shape, int64_t units, int threads) {
   double products = (double)shape->batch * (double)shape->small * (double)shape->large /
                     (double)shape->groups * (double)shape->y.small * (double)shape->x.small *
                     (double)shape->y.kernel * (double)shape->x.kernel;
-  int64_t parts = threads < units ? threads : units;
-  if (products / products_per_part < (double)parts) parts = (int64_t)(products / products_per_part);
-  return parts < 1 ? 1 : (int)parts;
+  return family_parts(products, products_per_part, units, threads);
 }
 
 /* Units of a gathering op. */

@@ -24,6 +24,13 @@ Status family_planes(OpId op, const Shape *shape, Err *err) {
                  op_info(op)->name, shape_text(shape, text));
 }
 
+Status family_stream(const OpShape *call, int slot, Err *err) {
+  double stream = call->attrs->at[slot].number;
+  if (stream >= 0 && stream <= 0x1p53) return NN_OK;
+  return err_set(err, NN_BAD_ARGUMENT, "%s: stream must be 0 to 2^53, not %.0f",
+                 op_info(call->op)->name, stream);
+}
+
 bool family_has_axis(const Attr *axes, int64_t axis) {
   for (int i = 0; i < axes->count; i++)
     if (axes->list[i] == axis) return true;
@@ -66,4 +73,10 @@ Ref family_put_back(const OpGrad *grad, Ref places) {
   const Shape *shape = builder->shape(builder, grad->in[0]);
   Ref inputs[3] = {op_emit_shape(builder, OP_expand, zero, shape), places, grad->out_grad};
   return builder->emit(builder, OP_scatter_add, inputs, 3, &attrs);
+}
+
+int family_parts(double work, double least, int64_t units, int threads) {
+  double parts = work / least;
+  if (parts > (double)units) parts = (double)units;
+  return parts < 2 ? 1 : parts < threads ? (int)parts : threads;
 }

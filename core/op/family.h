@@ -22,10 +22,15 @@ Status family_planes(OpId op, const Shape *shape, Err *err);
 /* Complete a list of axes: "all" spelled out, negative ones counted from the end, ascending.
  * Refuses axes that are not there or come twice. */
 Status family_axes(OpId op, Attr *axes, const Shape *shape, Err *err);
+/* Attribute `slot` is a stream of random numbers. */
+Status family_stream(const OpShape *call, int slot, Err *err);
 /* Make the axis in attribute `slot` non-negative, an axis of `shape`. */
 Status family_axis(OpShape *call, int slot, const Shape *shape, Err *err);
 bool family_has_axis(const Attr *axes, int64_t axis);
 
+/* As many parts as have `least` of `work` each, at most `threads` and `units`, which cannot be
+ * divided. */
+int family_parts(double work, double least, int64_t units, int threads);
 /* The gradient of input 0 of an op that read its elements at `places` along the axis in attribute
  * 0: zeros, with out_grad added there. */
 Ref family_put_back(const OpGrad *grad, Ref places);

@@ -6,19 +6,12 @@
 enum { P, STREAM };
 enum { STD };
 
-static Status check_stream(const OpShape *call, Err *err) {
-  double stream = call->attrs->at[STREAM].number;
-  if (stream >= 0 && stream <= 0x1p53) return NN_OK;
-  return err_set(err, NN_BAD_ARGUMENT, "%s: stream must be 0 to 2^53, not %.0f",
-                 op_info(call->op)->name, stream);
-}
-
 Status infer_dropout(OpShape *call, Err *err) {
   double p = call->attrs->at[P].number;
   TRY(family_floats(call, 1, err));
   if (!(p >= 0 && p <= 1))
     return err_set(err, NN_BAD_ARGUMENT, "dropout: p is a probability, 0 to 1, not %g", p);
-  TRY(check_stream(call, err));
+  TRY(family_stream(call, STREAM, err));
   call->out = *call->shape[0];
   call->out_dtype = call->dtype[0];
   return NN_OK;
@@ -37,7 +30,7 @@ Status grad_dropout(OpGrad *grad, Err *err) {
 
 Status infer_gaussian_noise(OpShape *call, Err *err) {
   TRY(family_floats(call, 1, err));
-  TRY(check_stream(call, err));
+  TRY(family_stream(call, STREAM, err));
   if (!(call->attrs->at[STD].number >= 0))
     return err_set(err, NN_BAD_ARGUMENT, "gaussian_noise: std must be 0 or more, not %g",
                    call->attrs->at[STD].number);

@@ -207,10 +207,8 @@ size_t scratch_recurrent_weight_grad(const OpShape *call) {
 static int parts_by_rows(int64_t rows, int64_t steps, const Shape *w_hh, int threads) {
   enum { LEAST_ROWS = 8 };
   const double least_flops = 1e7; /* 0.1 milliseconds */
-  double parts = 2 * (double)rows * (double)steps * (double)shape_count(w_hh) / least_flops;
-  int64_t most = rows / LEAST_ROWS;
-  if (parts > (double)most) parts = (double)most;
-  return parts < 2 ? 1 : parts < threads ? (int)parts : threads;
+  double flops = 2 * (double)rows * (double)steps * (double)shape_count(w_hh);
+  return family_parts(flops, least_flops, rows / LEAST_ROWS, threads);
 }
 
 static int parts_forward(const OpCall *call, int threads) {
@@ -239,8 +237,8 @@ int parts_rnn_grad(const OpCall *call, int threads) {
 
 static int parts_of_product(const OpCall *call, double columns, int threads) {
   const double flops_per_part = 4e6;
-  double parts = 2 * (double)shape_count(&call->in[0].shape) * columns / flops_per_part;
-  return parts < 2 ? 1 : parts < threads ? (int)parts : threads;
+  double flops = 2 * (double)shape_count(&call->in[0].shape) * columns;
+  return family_parts(flops, flops_per_part, threads, threads);
 }
 
 int parts_recurrent_weight_grad(const OpCall *call, int threads) {
