@@ -168,21 +168,20 @@ static Status infer(OpShape *shape, Eager *eager, Err *err) {
   return info->infer(shape, err);
 }
 
+static void results_release(Eager *eager) {
+  while (eager->results > 0) tensor_release(&eager->out[--eager->results]);
+}
+
 static Status results_new(Eager *eager, const OpShape *shape, Err *err) {
-  eager->results = 0;
-  const OpInfo *info = op_info(eager->op);
-  for (int k = 0; k < info->results; k++) {
-    Status status = k == 0 ? tensor_new_raw(&eager->out[0], shape->out_dtype, &shape->out, err)
-                           : tensor_new_raw(&eager->out[k], shape->more[k - 1].dtype,
-                                            &shape->more[k - 1].shape, err);
-    if (status == NN_OK) {
-      eager->results++;
-      continue;
-    }
-    while (eager->results > 0) tensor_release(&eager->out[--eager->results]);
-    return status;
+  Status status = tensor_new_raw(&eager->out[0], shape->out_dtype, &shape->out, err);
+  eager->results = status == NN_OK;
+  for (int k = 1; status == NN_OK && k < op_info(eager->op)->results; k++) {
+    const OpMore *more = &shape->more[k - 1];
+    status = tensor_new_raw(&eager->out[k], more->dtype, &more->shape, err);
+    eager->results += status == NN_OK;
   }
-  return NN_OK;
+  if (status != NN_OK) results_release(eager);
+  return status;
 }
 
 static OpArg argument(const Tensor *tensor) {
@@ -203,7 +202,7 @@ static Status run_kernel(Eager *eager, Err *err) {
   size_t scratch = info->scratch ? info->scratch(&shape) : 0;
   void *space = scratch ? aligned_alloc(64, (scratch + 2 * TENSOR_PAD) / 64 * 64) : NULL;
   if (scratch && !space) {
-    while (eager->results > 0) tensor_release(&eager->out[--eager->results]);
+    results_release(eager);
     return err_set(err, NN_NO_MEMORY, "%s: no memory for %zu bytes of work space", info->name,
                    scratch);
   }
@@ -286,8 +285,7 @@ Status eager_run_into(Eager *eager, Tensor *dest, Err *err) {
                 op_info(eager->op)->name, dtype_name(made->dtype), dtype_name(dest->dtype));
   else
     memmove(dest->data, made->data, tensor_bytes(made));
-  tensor_release(made);
-  eager->results = 0;
+  results_release(eager);
   if (status == NN_OK) tensor_touch(dest);
   return status;
 }
