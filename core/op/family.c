@@ -64,6 +64,13 @@ Status family_axes(OpId op, Attr *axes, const Shape *shape, Err *err) {
   return NN_OK;
 }
 
+Attr family_plane_size(const OpGrad *grad) {
+  const Shape *in = grad->builder->shape(grad->builder, grad->in[0]);
+  Attr size = {.count = in->ndim - 2};
+  for (int i = 2; i < in->ndim; i++) size.list[i - 2] = in->dims[i];
+  return size;
+}
+
 Ref family_put_back(const OpGrad *grad, Ref places) {
   OpBuilder *builder = grad->builder;
   Attrs attrs;

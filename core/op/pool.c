@@ -108,7 +108,7 @@ static size_t scratch_bytes(const OpShape *call, const Shape *in, const Shape *o
 }
 
 /* The shape of a gradient's result: that of g with the pooled axes of the input, attribute
- * POOL_SIZE. */
+ * `slot`. */
 static Status grad_shape(OpShape *call, int slot, Err *err) {
   const Shape *g = call->shape[0];
   const Attr *size = &call->attrs->at[slot];
@@ -127,15 +127,6 @@ static Status refuse_shapes(const OpShape *call, const Shape *want, Err *err) {
   char tg[SHAPE_TEXT_SIZE], tw[SHAPE_TEXT_SIZE];
   return err_set(err, NN_SHAPE, "%s: the gradient is %s, the pooled values %s",
                  op_info(call->op)->name, shape_text(call->shape[0], tg), shape_text(want, tw));
-}
-
-/* Gradient attributes: those of the op and the size of the input's pooled axes. */
-static Attrs with_size(OpGrad *grad, int slot) {
-  const Shape *in = grad->builder->shape(grad->builder, grad->in[0]);
-  Attrs attrs = *grad->attrs;
-  attrs.at[slot].count = in->ndim - 2;
-  for (int i = 2; i < in->ndim; i++) attrs.at[slot].list[i - 2] = in->dims[i];
-  return attrs;
 }
 
 /* ---- max ---- */
@@ -163,7 +154,8 @@ size_t scratch_max_pool(const OpShape *call) {
 Status grad_max_pool(OpGrad *grad, Err *err) {
   (void)err;
   if (grad->out_grad == REF_NONE) return NN_OK;
-  Attrs attrs = with_size(grad, POOL_SIZE);
+  Attrs attrs = *grad->attrs;
+  attrs.at[POOL_SIZE] = family_plane_size(grad);
   Ref places = grad->builder->result(grad->builder, grad->out, 1);
   grad->in_grads[0] = op_emit(grad->builder, OP_max_pool_grad, grad->out_grad, places, &attrs);
   return NN_OK;
@@ -214,7 +206,8 @@ size_t scratch_avg_pool(const OpShape *call) {
 /* dx = the sum of g / (elements of the window) over the windows that see x. */
 Status grad_avg_pool(OpGrad *grad, Err *err) {
   (void)err;
-  Attrs attrs = with_size(grad, POOL_SIZE);
+  Attrs attrs = *grad->attrs;
+  attrs.at[POOL_SIZE] = family_plane_size(grad);
   grad->in_grads[0] = op_emit(grad->builder, OP_avg_pool_grad, grad->out_grad, REF_NONE, &attrs);
   return NN_OK;
 }
@@ -265,7 +258,7 @@ Status grad_adaptive_max_pool(OpGrad *grad, Err *err) {
   if (grad->out_grad == REF_NONE) return NN_OK;
   Attrs attrs;
   op_attr_defaults(OP_max_pool_grad, &attrs);
-  attrs.at[POOL_SIZE] = with_size(grad, POOL_SIZE).at[POOL_SIZE];
+  attrs.at[POOL_SIZE] = family_plane_size(grad);
   Ref places = grad->builder->result(grad->builder, grad->out, 1);
   grad->in_grads[0] = op_emit(grad->builder, OP_max_pool_grad, grad->out_grad, places, &attrs);
   return NN_OK;
@@ -279,11 +272,9 @@ OpRows rows_adaptive_avg_pool(const OpShape *call, const bool *batched) {
 
 Status grad_adaptive_avg_pool(OpGrad *grad, Err *err) {
   (void)err;
-  const Shape *in = grad->builder->shape(grad->builder, grad->in[0]);
   Attrs attrs;
   op_attr_defaults(OP_adaptive_avg_pool_grad, &attrs);
-  attrs.at[0].count = in->ndim - 2;
-  for (int i = 2; i < in->ndim; i++) attrs.at[0].list[i - 2] = in->dims[i];
+  attrs.at[0] = family_plane_size(grad);
   grad->in_grads[0] =
       op_emit(grad->builder, OP_adaptive_avg_pool_grad, grad->out_grad, REF_NONE, &attrs);
   return NN_OK;

@@ -50,10 +50,8 @@ size_t scratch_interpolate(const OpShape *call) { return taps_bytes(&call->out);
 /* dx: every g handed out by the shares its element was made with. */
 Status grad_interpolate(OpGrad *grad, Err *err) {
   (void)err;
-  const Shape *in = grad->builder->shape(grad->builder, grad->in[0]);
   Attrs attrs = *grad->attrs;
-  attrs.at[RESIZE_INPUT].count = in->ndim - 2;
-  for (int i = 2; i < in->ndim; i++) attrs.at[RESIZE_INPUT].list[i - 2] = in->dims[i];
+  attrs.at[RESIZE_INPUT] = family_plane_size(grad);
   grad->in_grads[0] = op_emit(grad->builder, OP_interpolate_grad, grad->out_grad, REF_NONE, &attrs);
   return NN_OK;
 }
