@@ -226,7 +226,7 @@ static void gather_unit(Gather *job, int64_t unit) {
   int64_t groups = job->depthwise ? 1 : job->shape.groups;
   int64_t count = job->depthwise ? job->shape.groups : job->out;
   real *out = (real *)call->out.data + image * groups * count * plane;
-  const real *bias = call->inputs > 2 ? call->in[2].data : NULL, *weights = job->weights;
+  const real *bias = arg_data(call, 2), *weights = job->weights;
   copy_band(job, image, begin, end);
   for (int64_t group = 0; group < groups; group++)
     for (int64_t o = 0; o < count; o += 2 * VL) {

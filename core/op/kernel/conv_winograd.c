@@ -237,7 +237,7 @@ static void store_block(const Winograd *job, const Unit *unit, const real *from,
   const OpCall *call = job->call;
   int64_t plane = job->height * job->width, columns = job->layout.columns;
   int64_t channels = job->out - channel < width ? job->out - channel : width;
-  const real *bias = call->inputs > 2 ? call->in[2].data : NULL;
+  const real *bias = arg_data(call, 2);
   if (bias) bias += channel;
   int64_t step = (job->layout.tiles + 1) * width;
   for (int64_t image = 0; image < unit->images; image++) {

@@ -17,6 +17,11 @@
  * to, so that an element's result never depends on where in the array it stands. */
 enum { LANES = 64 / sizeof(real) };
 
+/* The elements of an input; NULL when it is absent. */
+static inline const void *arg_data(const OpCall *call, int input) {
+  return input < call->inputs ? call->in[input].data : NULL;
+}
+
 typedef struct Range {
   int64_t begin, end;
 } Range;

@@ -24,8 +24,8 @@ KERNEL(group_norm) {
   Channels size = channels_of(&call->in[0].shape);
   int64_t groups = (int64_t)call->attrs->at[0].number, members = size.channels / groups;
   double eps = call->attrs->at[1].number;
-  const real *w = call->inputs > 1 ? call->in[1].data : NULL;
-  const real *b = call->inputs > 2 ? call->in[2].data : NULL;
+  const real *w = arg_data(call, 1);
+  const real *b = arg_data(call, 2);
   Set set = {1, 0, members * size.plane};
   Range range = part_range(size.n * groups, part, parts);
   for (int64_t group = range.begin; group < range.end; group++) {
@@ -59,7 +59,7 @@ static ChannelGrad channel_grad(const OpCall *call) {
                        .mean = call->in[MEAN].data,
                        .scale = call->in[SCALE].data,
                        .rest = call->in[REST].data,
-                       .weight = call->inputs > WEIGHT ? call->in[WEIGHT].data : NULL,
+                       .weight = arg_data(call, WEIGHT),
                        .dx = call->out.data,
                        .dweight = call->more[0].data,
                        .dbias = call->more[1].data};
@@ -277,8 +277,8 @@ static Range column_range(int64_t channels, int part, int parts) {
 KERNEL(batch_norm) {
   BatchNorm norm = {.size = channels_of(&call->in[0].shape),
                     .x = call->in[0].data,
-                    .weight = call->inputs > 1 ? call->in[1].data : NULL,
-                    .bias = call->inputs > 2 ? call->in[2].data : NULL,
+                    .weight = arg_data(call, 1),
+                    .bias = arg_data(call, 2),
                     .out = call->out.data,
                     .eps = call->attrs->at[0].number,
                     .call = call};

@@ -20,8 +20,8 @@ INLINE void normalise_rows(const OpCall *call, const Rows *rows, bool centred, i
                            int64_t count) {
   int64_t n = rows->n;
   const real *x = (const real *)call->in[0].data + row * n;
-  const real *w = call->inputs > 1 ? call->in[1].data : NULL;
-  const real *b = call->inputs > 2 ? call->in[2].data : NULL;
+  const real *w = arg_data(call, 1);
+  const real *b = arg_data(call, 2);
   real *out = (real *)call->out.data + row * n, mean[TOGETHER] = {0};
   double rest[TOGETHER], inv[TOGETHER], eps = call->attrs->at[1].number;
   Set set = {1, 0, n};
@@ -145,7 +145,7 @@ KERNEL(layer_norm_grad) {
                    .mean = call->in[2].data,
                    .inv = call->in[3].data,
                    .rest = call->in[4].data,
-                   .weight = call->inputs > 5 ? call->in[5].data : NULL,
+                   .weight = arg_data(call, 5),
                    .dx = call->out.data,
                    .dweight = call->more[0].data,
                    .dbias = call->more[1].data};
@@ -157,7 +157,7 @@ KERNEL(rms_norm_grad) {
                    .g = call->in[0].data,
                    .x = call->in[1].data,
                    .inv = call->in[2].data,
-                   .weight = call->inputs > 3 ? call->in[3].data : NULL,
+                   .weight = arg_data(call, 3),
                    .dx = call->out.data,
                    .dweight = call->more[0].data};
   gradient_rows(&grad, part, parts);

@@ -118,10 +118,6 @@ static inline void copy_or_zero(real *to, const real *from, int64_t count) {
     memset(to, 0, (size_t)count * sizeof *to);
 }
 
-static inline const void *arg_data(const OpCall *call, int input) {
-  return input < call->inputs ? call->in[input].data : NULL;
-}
-
 /* Store the first `units` elements of a vector. */
 INLINE void store_units(real *to, Vec value, int64_t units) {
   if (units >= VL) {
