@@ -8,7 +8,6 @@
  * address, as in dropout. */
 #include "op/attention.h"
 
-#include "base/hash.h"
 #include "op/kernel/family.h"
 #include "op/kernel/gate.h"
 #include "op/kernel/philox.h"
@@ -64,9 +63,7 @@ static void find_mask(Head *head, const OpArg *mask, int64_t sample, int64_t ind
 static void find_dropout(Head *head, const OpCall *call, int64_t unit) {
   head->p = call->attrs->at[ATTENTION_DROPOUT].number;
   if (head->p == 0) return;
-  uint64_t stream = (uint64_t)call->attrs->at[ATTENTION_STREAM].number;
-  head->rng =
-      rng_make(call->run->seed, RNG_DROPOUT, hash_mix(hash_mix(stream + 1) + call->run->step));
+  head->rng = philox_rng(call, RNG_DROPOUT, ATTENTION_STREAM);
   head->first = (uint64_t)unit * (uint64_t)head->queries * (uint64_t)head->keys;
 }
 

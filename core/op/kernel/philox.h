@@ -3,14 +3,22 @@
 #ifndef NNRUN_OP_KERNEL_PHILOX_H
 #define NNRUN_OP_KERNEL_PHILOX_H
 
+#include "base/hash.h"
 #include "base/kernel.h"
 #include "base/rng.h"
+#include "op/call.h"
 
 #include <string.h>
 
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
+
+/* The numbers of an op in this step; attribute `slot` is its stream. */
+static inline Rng philox_rng(const OpCall *call, RngPurpose purpose, int slot) {
+  uint64_t stream = hash_mix((uint64_t)call->attrs->at[slot].number + 1) + call->run->step;
+  return rng_make(call->run->seed, purpose, hash_mix(stream));
+}
 
 /* Four counters side by side. PhiloxWords are the low halves of the elements; what is in the high
  * halves never gets out, so no instruction is spent on clearing them. */

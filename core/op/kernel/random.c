@@ -1,19 +1,24 @@
 /* Dropout and noise. */
-#include "base/hash.h"
 #include "op/kernel/family.h"
 #include "op/kernel/philox.h"
 
 #include <string.h>
 
+enum { STREAM = 1 };
+
+/* Where in the whole batch the first of the call's `count` > 0 elements is. */
+static uint64_t first_index(const OpCall *call, int64_t count) {
+  const Shape *shape = &call->in[0].shape;
+  return (uint64_t)(call->first_row * (count / (shape->ndim > 0 ? shape->dims[0] : 1)));
+}
+
 /* y = x / (1 - p) where the number at the element's index is at least p, else 0. */
 KERNEL(dropout) {
-  const Shape *shape = &call->in[0].shape;
   double p = call->attrs->at[0].number;
-  int64_t count = shape_count(shape), rows = shape->ndim > 0 ? shape->dims[0] : 1;
+  int64_t count = shape_count(&call->in[0].shape);
   if (count == 0) return;
-  uint64_t stream = hash_mix((uint64_t)call->attrs->at[1].number + 1) + call->run->step;
-  Rng rng = rng_make(call->run->seed, RNG_DROPOUT, hash_mix(stream));
-  uint64_t start = (uint64_t)(call->first_row * (count / rows));
+  Rng rng = philox_rng(call, RNG_DROPOUT, STREAM);
+  uint64_t start = first_index(call, count);
   Range range = part_range(count, part, parts);
   const real *x = call->in[0].data;
   real *out = call->out.data;
@@ -28,13 +33,11 @@ KERNEL(dropout) {
 /* y = x + std times the normal number at the element's index. */
 KERNEL(gaussian_noise) {
   enum { PIECE = 256 };
-  const Shape *shape = &call->in[0].shape;
   double std = call->attrs->at[0].number, noise[PIECE];
-  int64_t count = shape_count(shape), rows = shape->ndim > 0 ? shape->dims[0] : 1;
+  int64_t count = shape_count(&call->in[0].shape);
   if (count == 0) return;
-  uint64_t stream = hash_mix((uint64_t)call->attrs->at[1].number + 1) + call->run->step;
-  Rng rng = rng_make(call->run->seed, RNG_NOISE, hash_mix(stream));
-  uint64_t start = (uint64_t)(call->first_row * (count / rows));
+  Rng rng = philox_rng(call, RNG_NOISE, STREAM);
+  uint64_t start = first_index(call, count);
   Range range = part_range(count, part, parts);
   const real *x = call->in[0].data;
   real *out = call->out.data;
