@@ -126,8 +126,7 @@ ConvGradLayout conv_grad_layout(const ConvShape *shape, size_t element) {
   layout.bands = (y->small + layout.band_rows - 1) / layout.band_rows;
   layout.large = round_up(layout.large_rows * row + 2 * CONV_BLOCK, CONV_BLOCK);
   layout.small = layout.band_rows * x->small * small + CONV_BLOCK;
-  int64_t per_group = conv_depthwise(shape) ? 1 : shape->large / shape->groups;
-  layout.sums = (small * per_group + CONV_BLOCK) * y->kernel * x->kernel;
+  layout.sums = (small * (shape->large / shape->groups) + CONV_BLOCK) * y->kernel * x->kernel;
   layout.bytes = (size_t)(layout.large + layout.small + layout.sums) * element + 4 * TENSOR_ALIGN;
   layout.bytes = (size_t)round_up((int64_t)layout.bytes, TENSOR_ALIGN);
   return layout;

@@ -18,7 +18,8 @@ typedef struct Gather {
   ConvShape shape;
   ConvLayout layout;
   bool transposed, depthwise;
-  int64_t in, out; /* channels of one group */
+  int64_t groups;  /* depthwise: one, whose blocks each read channels of their own */
+  int64_t in, out; /* channels that one output reads; outputs of one group */
   int64_t pixel;   /* elements between pixels of the copied source */
   const ConvAxis *y, *x;
   int64_t source_height, source_width, height, width;
@@ -81,22 +82,18 @@ static real weight_at(const Gather *job, int64_t group, int64_t out, int64_t in,
   return weight[(((group * job->out + out) * job->in + in) * kh + ty) * kw + tx];
 }
 
-/* By group and block: (taps, channels in, block). Depthwise: by block (taps, block). */
+/* By group and block: (taps, channels in, block). */
 static void pack_weights(Gather *job) {
   real *to = job->weights;
   int64_t taps = job->y->kernel * job->x->kernel;
-  int64_t groups = job->depthwise ? 1 : job->shape.groups;
-  int64_t out = job->depthwise ? job->shape.groups : job->out;
-  for (int64_t group = 0; group < groups; group++)
-    for (int64_t block = 0; block < out; block += 2 * VL) {
-      int64_t width = block_width(out - block);
+  for (int64_t group = 0; group < job->groups; group++)
+    for (int64_t block = 0; block < job->out; block += 2 * VL) {
+      int64_t width = block_width(job->out - block);
       for (int64_t t = 0; t < taps; t++)
         for (int64_t c = 0; c < job->in; c++, to += width)
           for (int64_t k = 0; k < width; k++) {
             int64_t ty = t / job->x->kernel, tx = t % job->x->kernel, o = block + k;
-            to[k] = o >= out         ? 0
-                    : job->depthwise ? weight_at(job, o, 0, 0, ty, tx)
-                                     : weight_at(job, group, o, c, ty, tx);
+            to[k] = o < job->out ? weight_at(job, group, o, c, ty, tx) : 0;
           }
     }
 }
@@ -223,8 +220,7 @@ static void gather_unit(Gather *job, int64_t unit) {
   int64_t image = unit / job->layout.bands, band = unit % job->layout.bands;
   int64_t begin = band * job->layout.band_rows, end = begin + job->layout.band_rows;
   int64_t plane = job->height * job->width, taps = job->y->kernel * job->x->kernel;
-  int64_t groups = job->depthwise ? 1 : job->shape.groups;
-  int64_t count = job->depthwise ? job->shape.groups : job->out;
+  int64_t groups = job->groups, count = job->out;
   real *out = (real *)call->out.data + image * groups * count * plane;
   const real *bias = arg_data(call, 2), *weights = job->weights;
   copy_band(job, image, begin, end);
@@ -261,7 +257,8 @@ static void gather(const OpCall *call, bool transposed, int part, int parts) {
   job.y = &job.shape.y, job.x = &job.shape.x;
   job.pixel = in->dims[1];
   job.in = job.pixel / job.shape.groups;
-  job.out = out->dims[1] / job.shape.groups;
+  job.groups = job.depthwise ? 1 : job.shape.groups;
+  job.out = out->dims[1] / job.groups;
   job.source_height = transposed ? job.y->small : job.y->large;
   job.source_width = transposed ? job.x->small : job.x->large;
   job.height = transposed ? job.y->large : job.y->small;

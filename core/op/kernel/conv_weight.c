@@ -14,7 +14,7 @@ typedef struct WeightJob {
   ConvGradLayout layout;
   const ConvAxis *y, *x;
   bool depthwise;
-  int64_t in, out;         /* channels of one group, on the large and on the small side */
+  int64_t in, out;         /* large channels of a group, and small ones (depthwise: 1, and all) */
   int64_t first, channels; /* small channels of this part ... */
   int64_t first_in, pixel; /* ... and the large ones they need, and how many */
   int64_t line;            /* elements of a small pixel in the copy: its blocks in whole vectors */
@@ -59,7 +59,7 @@ static void copy_small(WeightJob *job, int64_t image, int64_t begin, int64_t end
                    .rows = 1,
                    .width = (end - begin) * job->x->small};
   for (int64_t c = 0; c < job->channels; c += copy.channels) {
-    copy.channels = job->depthwise ? job->channels : job->out - (job->first + c) % job->out;
+    copy.channels = job->out - (job->first + c) % job->out;
     if (copy.channels > job->channels - c) copy.channels = job->channels - c;
     copy.from = from + c * plane;
     K(conv_copy_band)(&copy);
@@ -75,7 +75,7 @@ static void add_block(const WeightJob *job, const real *small, real *sums, int64
                      .small_pixel = job->line,
                      .pixels = job->x->small};
   int64_t row = job->layout.width * job->pixel, stride = job->y->stride;
-  int64_t kw = job->x->kernel, in = job->depthwise ? 1 : job->in;
+  int64_t kw = job->x->kernel, in = job->in;
   bool joined = !job->depthwise && job->x->dilation == 1 && job->shape.groups == 1;
   int64_t runs = joined ? 1 : kw, length = joined ? kw * in : in;
   if (job->depthwise) runs = 1, length = kw;
@@ -118,9 +118,8 @@ typedef struct Block {
 
 /* The block that begins at small channel c; its buffers follow those of the one before. */
 static Block block_at(const WeightJob *job, int64_t c, const Block *before) {
-  int64_t group = job->depthwise ? 0 : c / job->out;
-  int64_t rest = job->depthwise ? job->shape.small - c : (group + 1) * job->out - c;
-  int64_t depth = job->y->kernel * job->x->kernel * (job->depthwise ? 1 : job->in);
+  int64_t group = c / job->out, rest = (group + 1) * job->out - c;
+  int64_t depth = job->y->kernel * job->x->kernel * job->in;
   Block block = {.channel = c, .group = group, .vectors = block_vectors(rest)};
   int64_t width = block.vectors * VL;
   block.count = rest < width ? rest : width;
@@ -136,7 +135,7 @@ static int64_t next_block(const WeightJob *job, int64_t c) {
 
 /* sums[tap][c][o] to out[o][c][tap] */
 static void store_block(const WeightJob *job, const Block *block) {
-  int64_t taps = job->y->kernel * job->x->kernel, in = job->depthwise ? 1 : job->in;
+  int64_t taps = job->y->kernel * job->x->kernel, in = job->in;
   int64_t width = block->vectors * VL;
   real *out = (real *)job->call->out.data + block->channel * in * taps;
   for (int64_t k = 0; k < block->count; k++)
@@ -176,13 +175,13 @@ static void choose_channels(WeightJob *job, int part, int parts) {
   job->channels = c - job->first;
   if (job->channels == 0) return;
   int64_t first = job->first / job->out, last = (c - 1) / job->out;
-  job->first_in = first * job->in;
-  job->pixel = (last - first + 1) * job->in;
+  job->first_in = job->depthwise ? job->first : first * job->in;
+  job->pixel = job->depthwise ? job->channels : (last - first + 1) * job->in;
 }
 
 static void weight_part(WeightJob *job) {
   const OpCall *call = job->call;
-  int64_t depth = job->y->kernel * job->x->kernel * (job->depthwise ? 1 : job->in);
+  int64_t depth = job->y->kernel * job->x->kernel * job->in;
   int64_t end = job->first + job->channels;
   real *bias = call->more[0].data;
   memset(job->sums, 0, (size_t)(job->line * depth) * sizeof(real));
@@ -221,7 +220,7 @@ KERNEL(conv_weight_grad) {
   job.y = &job.shape.y, job.x = &job.shape.x;
   job.depthwise = conv_depthwise(&job.shape);
   job.in = job.shape.large / job.shape.groups;
-  job.out = job.shape.small / job.shape.groups;
+  job.out = job.depthwise ? job.shape.small : job.shape.small / job.shape.groups;
   choose_channels(&job, part, parts);
   if (job.channels == 0) return;
   char *scratch = (char *)call->scratch + (size_t)part * job.layout.bytes;
