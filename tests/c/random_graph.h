@@ -78,14 +78,15 @@ static Ref any_value(Case *c) {
 static const Shape *shape_of(const Case *c, Ref ref) { return &graph_node(c->graph, ref)->shape; }
 
 /* Add an op if its operands fit; what does not is another graph. */
-static Ref try_op(Case *c, OpId op, Ref a, Ref b, const Attrs *attrs) {
+static Ref try_inputs(Case *c, OpId op, const Ref *in, int count, const Attrs *attrs) {
   Err err;
-  Ref out, in[2] = {a, b};
+  Ref out;
+  return graph_op(c->graph, &out, op, in, count, attrs, &err) == NN_OK ? out : REF_NONE;
+}
+
+static Ref try_op(Case *c, OpId op, Ref a, Ref b, const Attrs *attrs) {
   if (shape_count(shape_of(c, a)) > 200000) return REF_NONE;
-  return graph_op(c->graph, &out, op, in, op_info(op)->arity - op_info(op)->optional, attrs,
-                  &err) == NN_OK
-             ? out
-             : REF_NONE;
+  return try_inputs(c, op, (Ref[]){a, b}, op_info(op)->arity - op_info(op)->optional, attrs);
 }
 
 static Ref add_product(Case *c) {
@@ -207,7 +208,7 @@ static void set_list(Case *c, Attr *attr, int64_t least, int64_t bound) {
 }
 
 static Ref add_conv(Case *c) {
-  Ref x = any_planes(c), out;
+  Ref x = any_planes(c);
   if (x == REF_NONE) return REF_NONE;
   OpId op = chance(c, 60) ? OP_conv : OP_conv_transpose;
   const Shape *shape = shape_of(c, x);
@@ -217,7 +218,6 @@ static Ref add_conv(Case *c) {
   Shape weight = {shape->ndim, {made, channels / groups, kernel, kernel}};
   if (op == OP_conv_transpose) weight = (Shape){shape->ndim, {channels, made / groups, kernel, 1}};
   Attrs attrs;
-  Err err;
   op_attr_defaults(op, &attrs);
   set_list(c, &attrs.at[0], 1, 3);
   set_list(c, &attrs.at[1], 0, 3);
@@ -225,8 +225,7 @@ static Ref add_conv(Case *c) {
   attrs.at[3].number = (double)groups;
   Ref in[3] = {x, new_param(c, weight), REF_NONE};
   if (chance(c, 50)) in[2] = new_param(c, (Shape){1, {made}});
-  return in[1] != REF_NONE && graph_op(c->graph, &out, op, in, 3, &attrs, &err) == NN_OK ? out
-                                                                                         : REF_NONE;
+  return in[1] == REF_NONE ? REF_NONE : try_inputs(c, op, in, 3, &attrs);
 }
 
 static Ref add_pool(Case *c) {
@@ -257,14 +256,13 @@ static Ref add_pool(Case *c) {
 static Ref add_norm(Case *c) {
   static const OpId ops[] = {OP_layer_norm, OP_rms_norm, OP_group_norm, OP_batch_norm};
   OpId op = ops[pick(c, 4)];
-  Ref x = op == OP_batch_norm || op == OP_group_norm ? any_planes(c) : any_value(c), out;
+  Ref x = op == OP_batch_norm || op == OP_group_norm ? any_planes(c) : any_value(c);
   if (x == REF_NONE || !is_real(c, x) || shape_of(c, x)->ndim == 0) return REF_NONE;
   const Shape *shape = shape_of(c, x);
   int dims = 1 + (int)pick(c, shape->ndim);
   Shape affine = shape_make(dims, shape->dims + shape->ndim - dims);
   if (op == OP_group_norm || op == OP_batch_norm) affine = (Shape){1, {shape->dims[1]}};
   Attrs attrs;
-  Err err;
   op_attr_defaults(op, &attrs);
   attrs.at[0].number = op == OP_group_norm ? (double)(chance(c, 50) ? affine.dims[0] : 1) : dims;
   attrs.at[op == OP_batch_norm ? 0 : 1].number = 0.3;
@@ -272,8 +270,7 @@ static Ref add_norm(Case *c) {
   if (shape_count(&affine) > 500 || shape_count(shape) > 20000) return REF_NONE;
   if (chance(c, 70)) in[1] = new_param(c, affine);
   if (chance(c, 50)) in[2] = new_param(c, affine);
-  int count = op == OP_rms_norm ? 2 : 3;
-  return graph_op(c->graph, &out, op, in, count, &attrs, &err) == NN_OK ? out : REF_NONE;
+  return try_inputs(c, op, in, op == OP_rms_norm ? 2 : 3, &attrs);
 }
 
 /* A recurrent layer; sometimes only its last states are read on. */
@@ -297,18 +294,17 @@ static Ref add_recurrent(Case *c) {
   if (chance(c, 40)) in[6] = new_param(c, (Shape){2, {shape.dims[0], hidden}});
   if (chance(c, 40) && kind == 0) in[7] = new_param(c, (Shape){2, {shape.dims[0], hidden}});
   if (shape.dims[1] > 40 || shape.dims[2] > 40) return REF_NONE;
-  if (graph_op(c->graph, &out, ops[kind], in, kind ? 7 : 8, &attrs, &err) != NN_OK) return REF_NONE;
-  if (!chance(c, 50)) return out;
+  out = try_inputs(c, ops[kind], in, kind ? 7 : 8, &attrs);
+  if (out == REF_NONE || !chance(c, 50)) return out;
   must(c, graph_result(c->graph, &last, out, 1, &err), &err);
   return chance(c, 50) ? last : out;
 }
 
 /* Queries, keys and values side by side, or the same rows as all three. */
 static Ref add_attention(Case *c) {
-  Ref x = any_planes(c), out;
+  Ref x = any_planes(c);
   if (x == REF_NONE || shape_of(c, x)->ndim != 3 || shape_of(c, x)->dims[1] > 40) return REF_NONE;
   Attrs attrs;
-  Err err;
   int64_t columns = shape_of(c, x)->dims[2];
   op_attr_defaults(OP_attention, &attrs);
   attrs.at[0].number = columns % 3 == 0 && chance(c, 30) ? 3 : 1;
@@ -316,7 +312,7 @@ static Ref add_attention(Case *c) {
   attrs.at[3].number = chance(c, 30) ? 0.3 : 0;
   Ref in[3] = {x, x, x};
   int count = columns % 3 == 0 && chance(c, 60) ? 1 : 3;
-  return graph_op(c->graph, &out, OP_attention, in, count, &attrs, &err) == NN_OK ? out : REF_NONE;
+  return try_inputs(c, OP_attention, in, count, &attrs);
 }
 
 static Ref add_order(Case *c) {
@@ -343,16 +339,19 @@ static Ref add_order(Case *c) {
   return try_op(c, op, x, REF_NONE, &attrs);
 }
 
+static void try_unary(Case *c, Ref a) {
+  static const OpId unary[] = {OP_tanh, OP_sigmoid, OP_sin, OP_neg, OP_softplus, OP_gelu, OP_silu};
+  try_op(c, unary[pick(c, 7)], a, REF_NONE, NULL);
+}
+
 static void add_family(Case *c) {
   static Ref (*const makers[])(Case *) = {add_conv,      add_pool,      add_norm,
                                           add_recurrent, add_attention, add_order};
-  static const OpId unary[] = {OP_tanh, OP_sigmoid, OP_sin, OP_neg, OP_softplus, OP_gelu, OP_silu};
   Ref made = makers[pick(c, 6)](c);
-  if (made != REF_NONE && chance(c, 50)) try_op(c, unary[pick(c, 7)], made, REF_NONE, NULL);
+  if (made != REF_NONE && chance(c, 50)) try_unary(c, made);
 }
 
 static void add_node(Case *c) {
-  static const OpId unary[] = {OP_tanh, OP_sigmoid, OP_sin, OP_neg, OP_softplus, OP_gelu, OP_silu};
   static const OpId binary[] = {OP_add, OP_mul, OP_sub, OP_squared_error};
   int64_t kind = pick(c, 100);
   Ref a = any_value(c), b = any_value(c), made;
@@ -360,7 +359,7 @@ static void add_node(Case *c) {
   if (c->seed % 2 && chance(c, 40)) {
     add_family(c);
   } else if (kind < 20) {
-    try_op(c, unary[pick(c, 7)], a, REF_NONE, NULL);
+    try_unary(c, a);
   } else if (kind < 45) {
     for (int tries = 0; tries < 10; tries++, b = any_value(c))
       if (try_op(c, binary[pick(c, 4)], a, chance(c, 15) ? a : b, NULL) != REF_NONE) break;
