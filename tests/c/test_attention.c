@@ -4,11 +4,9 @@
 #include "test.h"
 
 #include "base/rng.h"
-#include "graph/gradcheck.h"
+#include "graph/plan.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { BATCH = 3, HEADS = 2, SIZE = 5 };
 
