@@ -69,6 +69,20 @@ void *binding_state(lua_State *L, const void *key, size_t size) {
   return state;
 }
 
+int64_t binding_integer_field(lua_State *L, int index, const char *name, int64_t fallback) {
+  lua_getfield(L, index, name);
+  int64_t value = luaL_optinteger(L, -1, fallback);
+  lua_pop(L, 1);
+  return value;
+}
+
+double binding_number_field(lua_State *L, int index, const char *name, double fallback) {
+  lua_getfield(L, index, name);
+  double value = luaL_optnumber(L, -1, fallback);
+  lua_pop(L, 1);
+  return value;
+}
+
 void binding_set_integer(lua_State *L, const char *name, int64_t value) {
   lua_pushinteger(L, value);
   lua_setfield(L, -2, name);

@@ -37,6 +37,9 @@ int binding_fail(lua_State *L, const Err *err);
  * the others the methods of its values. */
 void binding_new_type(lua_State *L, const char *name, const luaL_Reg *functions);
 
+/* A field of the table at `index` that is a number; `fallback` when it is absent. */
+int64_t binding_integer_field(lua_State *L, int index, const char *name, int64_t fallback);
+double binding_number_field(lua_State *L, int index, const char *name, double fallback);
 /* Set a field of the table on top; a text that is NULL leaves it nil. */
 void binding_set_integer(lua_State *L, const char *name, int64_t value);
 void binding_set_number(lua_State *L, const char *name, double value);

@@ -68,13 +68,6 @@ static double *read_rows(lua_State *L, int index, int width, int *count) {
   return rows;
 }
 
-static lua_Integer field_integer(lua_State *L, int index, const char *name, lua_Integer fallback) {
-  lua_getfield(L, index, name);
-  lua_Integer value = luaL_optinteger(L, -1, fallback);
-  lua_pop(L, 1);
-  return value;
-}
-
 static double field_number(lua_State *L, int index, const char *name) {
   lua_getfield(L, index, name);
   double value = luaL_checknumber(L, -1);
@@ -94,11 +87,11 @@ static int table_make(lua_State *L) {
     int at = lua_gettop(L);
     lua_getfield(L, at, "ordered");
     columns[c] = (SearchColumn){
-        .cells = (int)field_integer(L, at, "cells", 0),
+        .cells = (int)binding_integer_field(L, at, "cells", 0),
         .ordered = lua_toboolean(L, -1),
-        .parent = (int)field_integer(L, at, "parent", 0) - 1,
-        .from = (int)field_integer(L, at, "from", 1) - 1,
-        .to = (int)field_integer(L, at, "to", 1) - 1,
+        .parent = (int)binding_integer_field(L, at, "parent", 0) - 1,
+        .from = (int)binding_integer_field(L, at, "from", 1) - 1,
+        .to = (int)binding_integer_field(L, at, "to", 1) - 1,
     };
     lua_settop(L, at - 1);
   }
@@ -148,9 +141,9 @@ static int table_tpe(lua_State *L) {
   SearchTable *table = check_table(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   TpeOptions options = {
-      .below = (int)field_integer(L, 2, "below", 1),
-      .window = (int)field_integer(L, 2, "window", 1),
-      .candidates = (int)field_integer(L, 2, "candidates", 1),
+      .below = (int)binding_integer_field(L, 2, "below", 1),
+      .window = (int)binding_integer_field(L, 2, "window", 1),
+      .candidates = (int)binding_integer_field(L, 2, "candidates", 1),
       .prior = field_number(L, 2, "prior"),
   };
   int pending_count;
@@ -224,7 +217,7 @@ static int cmaes_make(lua_State *L) {
   luaL_argcheck(L, width >= 1 && width <= SEARCH_MAX_COLUMNS, 1, "1 to 128 parameters expected");
   read_row(L, 2, mean, width);
   read_row(L, 3, least, width);
-  int lambda = (int)field_integer(L, 1, "lambda", 0);
+  int lambda = (int)binding_integer_field(L, 1, "lambda", 0);
   double sigma = field_number(L, 1, "sigma");
   Cmaes **cmaes = lua_newuserdatauv(L, sizeof *cmaes, 0);
   *cmaes = NULL;

@@ -186,7 +186,7 @@ static Status check_versions(const TapeNode *node, Err *err) {
     reads = 0;
     for (int i = 0; i < node->past.inputs; i++)
       if (node->parent[i]) reads |= info->grad_reads[i];
-    if (!(reads & OP_READS_Y) && !reads) return NN_OK;
+    if (!reads) return NN_OK;
   }
   for (int i = 0; i < node->past.inputs; i++)
     if ((!info->elementwise || reads & 1u << i) &&

@@ -30,32 +30,16 @@ typedef struct PoolBox {
   Pool *pool;
 } PoolBox;
 
-static int table_field(lua_State *L, int index, const char *name) {
-  return lua_getfield(L, index, name);
-}
-
-static double number_field(lua_State *L, int index, const char *name, double fallback) {
-  double value = table_field(L, index, name) == LUA_TNIL ? fallback : luaL_checknumber(L, -1);
-  lua_pop(L, 1);
-  return value;
-}
-
-static int64_t integer_field(lua_State *L, int index, const char *name, int64_t fallback) {
-  int64_t value = table_field(L, index, name) == LUA_TNIL ? fallback : luaL_checkinteger(L, -1);
-  lua_pop(L, 1);
-  return value;
-}
-
 /* A field that is a tensor, or NULL. The table keeps it alive. */
 static Tensor *tensor_field(lua_State *L, int index, const char *name) {
-  Tensor *tensor = table_field(L, index, name) == LUA_TNIL ? NULL : binding_check_tensor(L, -1);
+  Tensor *tensor = lua_getfield(L, index, name) == LUA_TNIL ? NULL : binding_check_tensor(L, -1);
   lua_pop(L, 1);
   return tensor;
 }
 
 /* A field that is a list of tensors, at most `most` of them; may be absent. */
 static void tensor_list(lua_State *L, int index, const char *name, Tensor **list, int most) {
-  if (table_field(L, index, name) != LUA_TNIL) luaL_checktype(L, -1, LUA_TTABLE);
+  if (lua_getfield(L, index, name) != LUA_TNIL) luaL_checktype(L, -1, LUA_TTABLE);
   for (int i = 0; i < most && lua_istable(L, -1); i++) {
     if (lua_rawgeti(L, -1, i + 1) != LUA_TNIL) list[i] = binding_check_tensor(L, -1);
     lua_pop(L, 1);
@@ -94,18 +78,18 @@ static OptimSegment *check_segments(lua_State *L, int index, int *count) {
   for (int i = 0; i < *count; i++) {
     lua_rawgeti(L, index, i + 1);
     int at = lua_gettop(L);
-    segments[i] = (OptimSegment){.offset = integer_field(L, at, "offset", 0),
-                                 .count = integer_field(L, at, "count", 0),
-                                 .lr_scale = number_field(L, at, "lr_scale", 1),
-                                 .weight_decay = number_field(L, at, "weight_decay", 0),
-                                 .rows = integer_field(L, at, "rows", 1),
-                                 .max_norm = number_field(L, at, "max_norm", 0)};
-    segments[i].own_decay = table_field(L, at, "weight_decay") != LUA_TNIL;
-    table_field(L, at, "decay");
+    segments[i] = (OptimSegment){.offset = binding_integer_field(L, at, "offset", 0),
+                                 .count = binding_integer_field(L, at, "count", 0),
+                                 .lr_scale = binding_number_field(L, at, "lr_scale", 1),
+                                 .weight_decay = binding_number_field(L, at, "weight_decay", 0),
+                                 .rows = binding_integer_field(L, at, "rows", 1),
+                                 .max_norm = binding_number_field(L, at, "max_norm", 0)};
+    segments[i].own_decay = lua_getfield(L, at, "weight_decay") != LUA_TNIL;
+    lua_getfield(L, at, "decay");
     segments[i].decay = lua_toboolean(L, -1);
-    table_field(L, at, "frozen");
+    lua_getfield(L, at, "frozen");
     segments[i].frozen = lua_toboolean(L, -1);
-    table_field(L, at, "sparse");
+    lua_getfield(L, at, "sparse");
     segments[i].sparse = lua_toboolean(L, -1);
     lua_settop(L, at - 1);
   }
@@ -230,13 +214,13 @@ static int optim_restore_(lua_State *L) {
 /* ---- steps ---- */
 
 static const StepParam *check_params(lua_State *L, int index, const Graph *graph, int *count) {
-  table_field(L, index, "params");
+  lua_getfield(L, index, "params");
   if (lua_isnil(L, -1)) {
     *count = 0;
     return NULL;
   }
   Ref *refs = binding_check_nodes(L, lua_gettop(L), graph, count);
-  table_field(L, index, "offsets");
+  lua_getfield(L, index, "offsets");
   luaL_checktype(L, -1, LUA_TTABLE);
   StepParam *params = lua_newuserdatauv(L, ((size_t)*count + 1) * sizeof *params, 0);
   for (int i = 0; i < *count; i++) {
@@ -250,9 +234,9 @@ static const StepParam *check_params(lua_State *L, int index, const Graph *graph
 /* What a step leaves in tensors: lists `updates` of nodes and `updated` of tensors. The script
  * keeps the tensors alive. */
 static const StepUpdated *check_updates(lua_State *L, int index, const Graph *graph, int *count) {
-  if (table_field(L, index, "updates") == LUA_TNIL) return NULL;
+  if (lua_getfield(L, index, "updates") == LUA_TNIL) return NULL;
   Ref *refs = binding_check_nodes(L, lua_gettop(L), graph, count);
-  table_field(L, index, "updated");
+  lua_getfield(L, index, "updated");
   luaL_checktype(L, -1, LUA_TTABLE);
   StepUpdated *updates = lua_newuserdatauv(L, ((size_t)*count + 1) * sizeof *updates, 0);
   for (int i = 0; i < *count; i++) {
@@ -268,32 +252,32 @@ static const StepUpdated *check_updates(lua_State *L, int index, const Graph *gr
 static int train_step(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  table_field(L, 1, "graph");
+  lua_getfield(L, 1, "graph");
   Graph *graph = binding_check_graph(L, 2);
   StepSpec spec = {.grads = tensor_field(L, 1, "grads")};
-  table_field(L, 1, "inputs");
+  lua_getfield(L, 1, "inputs");
   spec.inputs = binding_check_nodes(L, lua_gettop(L), graph, &spec.input_count);
-  table_field(L, 1, "loss");
+  lua_getfield(L, 1, "loss");
   spec.loss = binding_check_ref(L, -1, graph, "the loss");
-  if (table_field(L, 1, "metrics") != LUA_TNIL)
+  if (lua_getfield(L, 1, "metrics") != LUA_TNIL)
     spec.metrics = binding_check_nodes(L, lua_gettop(L), graph, &spec.metric_count);
-  if (table_field(L, 1, "outputs") != LUA_TNIL)
+  if (lua_getfield(L, 1, "outputs") != LUA_TNIL)
     spec.outputs = binding_check_nodes(L, lua_gettop(L), graph, &spec.output_count);
   spec.params = check_params(L, 1, graph, &spec.param_count);
   spec.updates = check_updates(L, 1, graph, &spec.update_count);
   PlanOptions options = {.isa = isa_best(),
-                         .off = (unsigned)integer_field(L, 1, "off", 0),
-                         .block_rows = integer_field(L, 1, "block_rows", 0)};
+                         .off = (unsigned)binding_integer_field(L, 1, "off", 0),
+                         .block_rows = binding_integer_field(L, 1, "block_rows", 0)};
   if (options.block_rows < 0) binding_raisef(L, "block_rows must be 0 or more");
   StepBox *box = lua_newuserdatauv(L, sizeof *box, 3);
   *box = (StepBox){.graph = lua_touserdata(L, 2)};
   luaL_setmetatable(L, STEP_TYPE);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, 1);
-  if (table_field(L, 1, "pool") != LUA_TNIL)
+  if (lua_getfield(L, 1, "pool") != LUA_TNIL)
     options.pool = ((PoolBox *)luaL_checkudata(L, -1, POOL_TYPE))->pool;
   lua_setiuservalue(L, -2, 2);
-  table_field(L, 1, "grads");
+  lua_getfield(L, 1, "grads");
   lua_setiuservalue(L, -2, 3);
   Err err;
   if (step_new(&box->step, graph, &spec, &options, &err) != NN_OK) return binding_raise(L, &err);
@@ -319,9 +303,9 @@ static int nothing(lua_State *L) {
 }
 
 static StepData check_step_data(lua_State *L, int index) {
-  StepData data = {.first = integer_field(L, index, "first", 0),
-                   .batches = integer_field(L, index, "batches", 1),
-                   .repeat = integer_field(L, index, "repeated", 1)};
+  StepData data = {.first = binding_integer_field(L, index, "first", 0),
+                   .batches = binding_integer_field(L, index, "batches", 1),
+                   .repeat = binding_integer_field(L, index, "repeated", 1)};
   int64_t total = 0;
   if (data.batches < 0 || data.repeat < 0 ||
       __builtin_mul_overflow(data.batches, data.repeat, &total))
@@ -362,14 +346,14 @@ static int step_run_(lua_State *L) {
   Step *step = check_step(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   StepData data = check_step_data(L, 2);
-  StepUpdate update = {.clip_norm = number_field(L, 2, "clip_norm", 0),
-                       .clip_value = number_field(L, 2, "clip_value", 0),
-                       .lr_all = number_field(L, 2, "lr", 0),
-                       .momentum_all = number_field(L, 2, "momentum", 0),
-                       .seed = (uint64_t)integer_field(L, 2, "seed", 0)};
+  StepUpdate update = {.clip_norm = binding_number_field(L, 2, "clip_norm", 0),
+                       .clip_value = binding_number_field(L, 2, "clip_value", 0),
+                       .lr_all = binding_number_field(L, 2, "lr", 0),
+                       .momentum_all = binding_number_field(L, 2, "momentum", 0),
+                       .seed = (uint64_t)binding_integer_field(L, 2, "seed", 0)};
   update.lr = per_step_field(L, 2, "rates", data.batches * data.repeat);
   update.momentum = per_step_field(L, 2, "momenta", data.batches * data.repeat);
-  if (table_field(L, 2, "optim") != LUA_TNIL) update.optim = check_optim(L, -1);
+  if (lua_getfield(L, 2, "optim") != LUA_TNIL) update.optim = check_optim(L, -1);
   StepResult result = {0};
   while (!result.diverged && result.steps < data.batches * data.repeat) {
     Err err;

@@ -4,7 +4,6 @@
 --- A sealed set works as before, but each use (a fit, an evaluation, a prediction, a new set made from it, a
 --- reading of its tensors) is counted, with the line of the script, and a sweep records it.
 local options = require "options"
-local sets = require "data.set"
 
 local M = {}
 
@@ -36,7 +35,7 @@ function Sealed.__index(sealed, key)
   elseif FIELDS[key] then
     return inner[key]
   end
-  local method = sets.Set[key]
+  local method = getmetatable(inner)[key]
   if type(method) ~= "function" then
     return inner[key] ~= nil and look(sealed, key)[key] or nil
   end
@@ -61,12 +60,13 @@ end
 ---@param set data.Set
 ---@return data.Set set the same one, now with `set:looks()`: a list of { what, where }
 function M.seal(set)
+  local Set = require("data.set").Set -- not above: nn asks `open` of sets that may be no data.Set
   if getmetatable(set) == Sealed then
     return set
-  elseif getmetatable(set) ~= sets.Set then
+  elseif getmetatable(set) ~= Set then
     options.fail("data.seal: expected a data set, got %s", options.show(set))
   end
-  local inner = setmetatable({}, sets.Set)
+  local inner = setmetatable({}, Set)
   for key, value in pairs(set) do
     inner[key] = value
   end

@@ -465,6 +465,31 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
     local _, fresh_one = run(file, "--fresh --store " .. db)
     testing.contains(fresh_one, "version 4")
   end,
+  ["a session records the commit of the script's folder, and what was not committed"] = function()
+    local here = fresh ".repository"
+    local git = ("git -C %s -c user.name=n -c user.email=e@x -c core.hooksPath=/dev/null"):format(here)
+    testing.sh(("mkdir %s && echo one > %s/file"):format(here, here))
+    local _, _, missing = testing.sh(("%s init -q && %s add file && %s commit -q -m first"):format(git, git, git))
+    if missing ~= 0 then
+      testing.skip "there is no git"
+    end
+    local commit = testing.sh(git .. " rev-parse HEAD"):match("%x+")
+    local file, db = testing.write(here .. "/toy.lua", BODY:format ""), fresh ".db"
+    local function session()
+      testing.equal(select(3, run(file, "--quiet --fresh --store " .. db)), 0)
+      local opened = assert(store.open(db, "read"))
+      local list = opened:rows("study_list")
+      local row = opened:rows("session_list", list[#list].id)[1]
+      opened:close()
+      return row
+    end
+    local clean = session()
+    testing.equal({ clean.git, clean.git_diff }, { commit, nil })
+    testing.write(here .. "/file", "two\n")
+    local changed = session()
+    testing.equal(changed.git, commit)
+    testing.contains(changed.git_diff, "-one\n+two\n")
+  end,
   ["--retry runs failed trials again"] = function()
     local db, flag = fresh ".db", fresh ".flag"
     local file = script(("if trial.number == 2 and not io.open(%q) then error 'once' end"):format(flag))
