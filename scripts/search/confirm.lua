@@ -4,6 +4,7 @@
 --- Winner and runner-up are run on the same `confirm` fresh seeds. These trials are no part of the table:
 --- nothing is chosen by them. In the store they have numbers below 0, by configuration and seed, so that
 --- a sweep that is continued finds them again.
+local configs = require "search.config"
 local coordinator = require "search.coordinator"
 local stats = require "report.stats"
 local text = require "report.text"
@@ -66,13 +67,13 @@ function Fixed:exhausted()
 end
 
 -- Entries for the fresh seeds of winner and runner-up, seed by seed; those the store has are complete.
-local function entries(plan, configs, rows, seeds)
+local function entries(plan, contenders, rows, seeds)
   local known, list = {}, {}
   for _, row in ipairs(rows) do
     known[row.number] = row
   end
   for part = 1, seeds do
-    for _, config in ipairs(configs) do
+    for _, config in ipairs(contenders) do
       local number = number_of(config.number, part)
       local row = known[number]
       local done = row and row.state ~= "running" and not (plan.retry and row.state == "failed")
@@ -94,23 +95,24 @@ end
 ---@param total integer trials of the search
 ---@return string? stopped by a signal: its name
 function M.run(crew, plan, journal, view, study, total)
-  local configs, seeds = M.contenders(study), seeds_of(plan, total)
-  if seeds == 0 or #configs == 0 then
+  local contenders, seeds = M.contenders(study), seeds_of(plan, total)
+  if seeds == 0 or #contenders == 0 then
     return nil
   end
   local rows = {}
   for _, row in ipairs(journal.done) do
     rows[#rows + 1] = row.number < 0 and row or nil
   end
-  local list = entries(plan, configs, rows, seeds)
+  local list = entries(plan, contenders, rows, seeds)
   local missing = 0
   for _, trial in ipairs(list) do
     missing = missing + (trial.state and 0 or 1)
   end
   local outcome = {}
   if missing > 0 then
-    view:note(("the winner%s on %d fresh seed%s: %d more trial%s"):format(#configs > 1 and " and the runner-up" or "",
-      seeds, seeds == 1 and "" or "s", missing, missing == 1 and "" or "s"))
+    view:note(("the winner%s on %d fresh seed%s: %d more trial%s"):format(
+      #contenders > 1 and " and the runner-up" or "", seeds, seeds == 1 and "" or "s",
+      missing, missing == 1 and "" or "s"))
     local order = setmetatable({ list = list, again = {}, position = 0, total = view.setup.total + missing }, Fixed)
     outcome = coordinator.run(crew, setmetatable({ total = #list, pruner = false, budget = false,
       order = function() return order end }, { __index = plan }), list, journal, view)
@@ -121,10 +123,10 @@ end
 
 --- The winner of the search and who came next: configurations all of whose trials finished.
 ---@param study search.Study
----@return table[] configs at most two
+---@return table[] contenders at most two
 function M.contenders(study)
   local list = {}
-  for _, config in ipairs(study:ranked(2)) do
+  for _, config in ipairs(configs.first(study, 2)) do
     list[#list + 1] = config.n > 0 and config.n == #config.trials and not config.raced and config or nil
   end
   return list
@@ -148,18 +150,18 @@ end
 ---@return {winner: table, runner_up: table?, test: table?}? confirmed both with config, label, params, n, values,
 --- mean, std; the paired t-test of their difference on the seeds both finished. nil when none finished
 function M.summary(study, trials)
-  local configs = M.contenders(study)
-  if #configs == 0 then
+  local contenders = M.contenders(study)
+  if #contenders == 0 then
     return nil
   end
-  local winner, ours = side(configs[1], trials, study.select)
+  local winner, ours = side(contenders[1], trials, study.select)
   if winner.n == 0 then
     return nil
   end
   local confirmed = { winner = winner }
   local runner_up, theirs = {}, {}
-  if configs[2] then
-    runner_up, theirs = side(configs[2], trials, study.select)
+  if contenders[2] then
+    runner_up, theirs = side(contenders[2], trials, study.select)
   end
   if (runner_up.n or 0) > 0 then
     confirmed.runner_up = runner_up

@@ -1,5 +1,6 @@
 --- A study: the trials of a sweep and what they say. Everything is in the order of trial numbers, and
 --- nothing depends on how many workers ran them or when.
+local configs = require "search.config"
 local confirm = require "search.confirm"
 local fronts = require "search.front"
 local json = require "search.json"
@@ -27,105 +28,8 @@ local M = {}
 local Study = { __name = "search.Study" }
 Study.__index = Study
 
-local NAN = 0 / 0
 local LONG_TABLE = 60 -- configurations; a longer table shows the best of them only
 local SHOWN = 20
-
---- "hidden=64 lr=0.01": the parameters that vary, by name.
----@param params table<string, any>
----@param names string[]
----@return string
-function M.label(params, names)
-  local words = {}
-  for _, name in ipairs(names) do
-    if params[name] ~= nil then
-      words[#words + 1] = ("%s=%s"):format(name, text.value(params[name]))
-    end
-  end
-  return #words > 0 and table.concat(words, " ") or "(nothing varies)"
-end
-
--- Mean and sample standard deviation (n - 1); the spread of one value is NaN.
-local function summary(values)
-  local n, sum = #values, 0
-  if n == 0 then
-    return { mean = NAN, std = NAN }
-  end
-  for _, value in ipairs(values) do
-    sum = sum + value
-  end
-  local mean, squares = sum / n, 0
-  for _, value in ipairs(values) do
-    squares = squares + (value - mean) ^ 2
-  end
-  return { mean = mean, std = n > 1 and (squares / (n - 1)) ^ 0.5 or NAN }
-end
-
--- "ok", or what went wrong how often: "1 diverged, 2 failed".
-local function status_of(trials)
-  local counts, words = {}, {}
-  for _, trial in ipairs(trials) do
-    counts[trial.state] = (counts[trial.state] or 0) + 1
-  end
-  for _, state in ipairs { "pruned", "diverged", "failed", "running" } do
-    if counts[state] then
-      words[#words + 1] = counts[state] .. " " .. (state == "running" and "unfinished" or state)
-    end
-  end
-  return #words > 0 and table.concat(words, ", ") or "ok"
-end
-
-local function make_configs(study, names)
-  local configs, by_number = {}, {}
-  local lazy = {
-    __index = function(config, key)
-      if key == "label" then -- made when asked for: there may be very many
-        config.label = M.label(config.params, names)
-        return config.label
-      elseif key == "params" then
-        config.params = config.trials[1].params
-        return config.params
-      end
-    end,
-  }
-  local by_params = {}
-  for _, trial in ipairs(study.trials) do
-    local config = by_number[trial.config]
-    if not config then
-      local key = rawget(trial, "params_text") or json.encode(trial.params)
-      config = by_params[key] -- proposed before: more seeds of that one
-      if not config then
-        config = setmetatable({ number = trial.config, seeds = {}, trials = {} }, lazy)
-        by_params[key] = config
-        configs[#configs + 1] = config
-      end
-      by_number[trial.config] = config
-    end
-    config.trials[#config.trials + 1] = trial
-    config.seeds[#config.seeds + 1] = trial.seed
-  end
-  for _, config in ipairs(configs) do
-    local only = config.trials[1]
-    if #config.trials == 1 and only.state == "finished" then -- so it is with very many: make no lists
-      config.n, config.status = 1, "ok"
-      config.last, config.best = { mean = only.last or NAN, std = NAN }, { mean = only.best or NAN, std = NAN }
-    else
-      local last, best = {}, {}
-      for _, trial in ipairs(config.trials) do
-        if trial.state == "finished" then
-          last[#last + 1], best[#best + 1] = trial.last, trial.best
-        end
-      end
-      config.n, config.status = #last, status_of(config.trials)
-      config.last, config.best = summary(last), summary(best)
-    end
-    config.raced = study.race and #config.trials < study.info.seeds or nil
-    if config.raced and config.status == "ok" then
-      config.status = "out of the race"
-    end
-  end
-  return configs
-end
 
 -- Do something with the study's store.
 local function with_store(study, mode, act)
@@ -206,7 +110,7 @@ function M.new(given)
   end
   study.failed = failed
   study.exit_status = failed > 0 and 3 or 0
-  study.configs = make_configs(study, study.names)
+  study.configs = configs.of(study)
   return study
 end
 
@@ -274,61 +178,12 @@ function M.load(file, name)
   return study
 end
 
--- Better first: complete configurations before those with diverged or failed trials, then by mean,
--- then by number.
-local function order_of(study)
-  local select = study.select
-  local sign = study.objective.direction == "max" and -1 or 1
-  local function key(config)
-    local mean = config[select].mean
-    return mean == mean and sign * mean or math.huge
-  end
-  return function(a, b)
-    local whole_a, whole_b = a.n == #a.trials and not a.raced, b.n == #b.trials and not b.raced
-    if whole_a ~= whole_b then
-      return whole_a
-    end
-    local x, y = key(a), key(b)
-    if x ~= y then
-      return x < y
-    end
-    return a.number < b.number
-  end
-end
-
-local function ranked(study)
-  if not study.ranking then
-    study.ranking = table.move(study.configs, 1, #study.configs, 1, {})
-    table.sort(study.ranking, order_of(study))
-  end
-  return study.ranking
-end
-
---- The first few configurations, best first.
----@private
----@param count integer
----@return table[] configs
-function Study:ranked(count)
-  local before, list = order_of(self), {}
-  for _, config in ipairs(self.configs) do -- there may be very many: they are not sorted for a few
-    if #list < count or before(config, list[#list]) then
-      local place = #list + 1
-      while place > 1 and before(config, list[place - 1]) do
-        place = place - 1
-      end
-      table.insert(list, place, config)
-      list[count + 1] = nil
-    end
-  end
-  return list
-end
-
 --- The configuration with the best mean over its seeds. One with a diverged or failed trial is taken
 --- only when there is no other. `fresh` is what it did on seeds that it was not chosen by (see `confirm`).
 ---@return {config: integer, params: table, label: string, trials: integer[], n: integer, mean: number,
 --- std: number, fresh: {n: integer, mean: number, std: number, values: number[]}?}? best nil when no trial finished
 function Study:best()
-  local config = self:ranked(1)[1]
+  local config = configs.first(self, 1)[1]
   if not config or config.n == 0 then
     return nil
   end
@@ -405,26 +260,13 @@ function Study:looks_text()
         times(counts.trials), times(counts.script)) or " by the script, and by no trial")
 end
 
-local function row_of(config, names)
-  local row = {
-    config = config.number, seeds = #config.trials, n = config.n, label = config.label,
-    last = config.last.mean, last_std = config.last.std, best = config.best.mean,
-    best_std = config.best.std, status = config.status, params = config.params,
-  }
-  for _, name in ipairs(names) do
-    local value = config.params[name]
-    row["param." .. name] = type(value) == "table" and text.value(value) or value
-  end
-  return row
-end
-
 --- The results as a list of rows, one per configuration, in their order: config, label, params,
 --- seeds, n (finished), last and best (means) with last_std and best_std, status.
 ---@return table[]
 function Study:table()
   local rows = {}
   for i, config in ipairs(self.configs) do
-    rows[i] = row_of(config, self.names)
+    rows[i] = configs.row(config, self.names)
   end
   return rows
 end
@@ -438,13 +280,13 @@ function Study:text()
   end
   local order, note = self.configs, ""
   if #order > LONG_TABLE then
-    order = ranked(self)
-    note = ("(the best %d of %d configurations)\n"):format(SHOWN, #order)
+    order = configs.first(self, SHOWN)
+    note = ("(the best %d of %d configurations)\n"):format(SHOWN, #self.configs)
   end
   local best = self:best()
   local rows = {}
-  for i = 1, math.min(#order, #order > LONG_TABLE and SHOWN or #order) do
-    rows[i] = row_of(order[i], self.names)
+  for i, config in ipairs(order) do
+    rows[i] = configs.row(config, self.names)
     rows[i].mark = best and rows[i].config == best.config and "*" or ""
   end
   local columns = { { key = "mark", title = "" }, { key = "config", title = "config" } }
@@ -491,7 +333,7 @@ function Study:curves(metric)
       mean = {}, std = {}, n = {},
     }
     for k, epoch in ipairs(order) do
-      local both = summary(at[epoch])
+      local both = configs.summary(at[epoch])
       curve.mean[k], curve.std[k], curve.n[k] = both.mean, both.std, #at[epoch]
     end
     curves[i] = curve

@@ -1,6 +1,7 @@
 --- search.sweep: checks what was asked, forks the workers' template, opens the store, runs the trials.
 local args = require "search.args"
 local budgets = require "search.budget"
+local configs = require "search.config"
 local confirm = require "search.confirm"
 local coordinator = require "search.coordinator"
 local json = require "search.json"
@@ -224,7 +225,7 @@ local function make_plan(asked, words)
   local space = asked.space
   local names = space:varying()
   local function label(params)
-    return studies.label(params, names)
+    return configs.label(params, names)
   end
   local sampler = proposals.new { space = space, seed = asked.seed, constraint = asked.constraint,
     sampler = asked.sampler, goals = asked.goals }
@@ -278,10 +279,10 @@ local function announce(plan, view, journal, done)
   for _, note in ipairs(journal.notes) do
     view:note(note)
   end
-  local configs = (plan.total + plan.seeds - 1) // plan.seeds
+  local proposed = (plan.total + plan.seeds - 1) // plan.seeds
   view:note(("sweep '%s'%s: %d configuration%s x %d seed%s = %d trials, %d worker%s, store %s"):format(
-    plan.name, journal.version > 1 and " version " .. journal.version or "", configs,
-    configs == 1 and "" or "s", plan.seeds, plan.seeds == 1 and "" or "s", plan.total, plan.workers,
+    plan.name, journal.version > 1 and " version " .. journal.version or "", proposed,
+    proposed == 1 and "" or "s", plan.seeds, plan.seeds == 1 and "" or "s", plan.total, plan.workers,
     plan.workers == 1 and "" or "s", plan.store))
   if plan.sampler.share then
     view:note(("the constraint allows about %.3g%% of the space"):format(100 * plan.sampler.share))

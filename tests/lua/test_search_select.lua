@@ -1,6 +1,7 @@
 --- Choosing honestly: several objectives, fresh seeds for the winner, races, sealed test data.
 local testing = require "testing"
 
+local configs = require "search.config"
 local search = require "search"
 local store = require "core.store"
 local sweeping = require "sweeping"
@@ -105,7 +106,7 @@ tests["winner and runner-up are run on fresh seeds, which are no part of the tab
   for i, workers in ipairs { 1, 4 } do
     files[i] = fresh ".db"
     local study = sweep { confirm = 4, workers = workers, store = files[i] }
-    local confirmed, order = study.confirmed, study:ranked(2)
+    local confirmed, order = study.confirmed, configs.first(study, 2)
     testing.equal({ confirmed.winner.config, confirmed.runner_up.config }, { order[1].number, order[2].number })
     testing.equal({ confirmed.winner.n, #study.trials, #study.configs }, { 4, 8, 8 })
     testing.near(confirmed.test.mean, order[1].params.x - order[2].params.x, 1e-12)
