@@ -43,6 +43,23 @@ local function same_failure(self)
   return first.message or first.reason
 end
 
+-- A worker has its trial no more.
+local function take(self, slot)
+  local worker = self.slots[slot]
+  local trial = worker.trial
+  worker.trial = nil
+  self.running = self.running - 1
+  return trial
+end
+
+local function run_again(self, slot, event, note)
+  local trial = take(self, slot)
+  self.order:again_with(trial)
+  self.record:event(trial.id, "retry", event)
+  self.progress:stopped(slot)
+  self.progress:note(("trial %d%s"):format(trial.number, note))
+end
+
 -- SIGKILL comes from outside, from a person or for want of memory: that is no property of the trial,
 -- so it is run again. Returns whether it will be.
 local function try_again(self, slot)
@@ -52,12 +69,7 @@ local function try_again(self, slot)
   if worker.late or trial.kills > MAX_KILLS then
     return false
   end
-  worker.trial = nil
-  self.running = self.running - 1
-  self.order:again_with(trial)
-  self.record:event(trial.id, "retry", "the worker was killed by SIGKILL")
-  self.progress:stopped(slot)
-  self.progress:note(("trial %d: the worker was killed by SIGKILL; trying again"):format(trial.number))
+  run_again(self, slot, "the worker was killed by SIGKILL", ": the worker was killed by SIGKILL; trying again")
   return true
 end
 
@@ -70,14 +82,9 @@ local function retry(self, slot, result)
   if result.state ~= "failed" or trial.tries > self.plan.retries then
     return false
   end
-  self.slots[slot].trial = nil
-  self.running = self.running - 1
-  self.order:again_with(trial)
-  self.record:event(trial.id, "retry", ("attempt %d of %d failed: %s"):format(trial.tries, self.plan.retries + 1,
-    result.message or result.reason or "?"))
-  self.progress:stopped(slot)
-  self.progress:note(("trial %d failed, trying again: %s"):format(trial.number,
-    (result.message or result.reason or "?"):match("[^\n]*")))
+  local why = result.message or result.reason or "?"
+  run_again(self, slot, ("attempt %d of %d failed: %s"):format(trial.tries, self.plan.retries + 1, why),
+    " failed, trying again: " .. why:match("[^\n]*"))
   return true
 end
 
@@ -113,10 +120,7 @@ end
 
 -- A trial has left a checkpoint: because the sweep is ending, or at a rung, where it goes on later if at all.
 local function pause(self, slot)
-  local worker = self.slots[slot]
-  local trial = worker.trial
-  worker.trial = nil
-  self.running = self.running - 1
+  local worker, trial = self.slots[slot], take(self, slot)
   trial.spent = (trial.spent or 0) + proc.now() - worker.begun
   self.progress:stopped(slot)
   if self.stopping then
@@ -131,14 +135,11 @@ local function pause(self, slot)
 end
 
 local function finish(self, slot, result)
-  local worker = self.slots[slot]
   if retry(self, slot, result) then
     wake(self)
     return
   end
-  local trial = worker.trial
-  worker.trial = nil
-  self.running = self.running - 1
+  local worker, trial = self.slots[slot], take(self, slot)
   result.seconds = (trial.spent or 0) + proc.now() - worker.begun
   result.output = table.concat(worker.output)
   self.ended, self.seconds = self.ended + 1, self.seconds + result.seconds
@@ -245,34 +246,6 @@ local function hire(self, slot)
   assign(self, slot)
 end
 
---- Keep of a row of metrics what samplers and pruners learn from: the objective's curve and the last row, each
---- epoch once and in order, as the store has them.
----@param trial table
----@param row table
----@param metric string
-function M.learn(trial, row, metric)
-  local final = trial.final
-  if final and final.epoch == row.epoch then -- added to what is known of the epoch
-    for name, value in pairs(row) do
-      final[name] = value
-    end
-  elseif not final or row.epoch > final.epoch then
-    trial.final = row
-  end
-  trial.curve = trial.curve or {}
-  if type(row[metric]) == "number" then
-    local curve, place = trial.curve, #trial.curve
-    while place > 0 and curve[place][1] > row.epoch do
-      place = place - 1
-    end
-    if place == 0 or curve[place][1] < row.epoch then
-      place = place + 1
-      table.insert(curve, place, {})
-    end
-    curve[place] = { row.epoch, row[metric] + 0.0 }
-  end
-end
-
 -- ---- events ----
 
 local on = {}
@@ -289,7 +262,7 @@ function on.message(self, slot, value)
     worker.epochs = worker.epochs + #value.rows
     for _, row in ipairs(value.rows) do
       self.record:metrics(trial, row)
-      M.learn(trial, row, self.plan.goal.metric)
+      orders.learn(trial, row, self.plan.goal.metric)
     end
     self.progress:reported(slot, value.rows[#value.rows])
   elseif value.kind == "checkpoint" then
@@ -339,11 +312,10 @@ function on.exit(self, slot, death)
 end
 
 function on.refused(self, slot, reason)
-  local worker = self.slots[slot]
+  local trial = self.slots[slot].trial and take(self, slot)
   self.slots[slot] = nil
-  if worker.trial then -- not tried at all: it stays to be run
-    self.running = self.running - 1
-    self.order:again_with(worker.trial)
+  if trial then -- not tried at all: it stays to be run
+    self.order:again_with(trial)
     wake(self)
   end
   if not next(self.slots) then

@@ -48,6 +48,34 @@ local function complete(self, config)
   return true
 end
 
+--- Keep of a row of metrics what samplers and pruners learn from: the objective's curve and the last row, each
+--- epoch once and in order, as the store has them.
+---@param trial table
+---@param row table
+---@param metric string
+function M.learn(trial, row, metric)
+  local final = trial.final
+  if final and final.epoch == row.epoch then -- added to what is known of the epoch
+    for name, value in pairs(row) do
+      final[name] = value
+    end
+  elseif not final or row.epoch > final.epoch then
+    trial.final = row
+  end
+  trial.curve = trial.curve or {}
+  if type(row[metric]) == "number" then
+    local curve, place = trial.curve, #trial.curve
+    while place > 0 and curve[place][1] > row.epoch do
+      place = place - 1
+    end
+    if place == 0 or curve[place][1] < row.epoch then
+      place = place + 1
+      table.insert(curve, place, {})
+    end
+    curve[place] = { row.epoch, row[metric] + 0.0 }
+  end
+end
+
 --- What a sampler is told of a configuration: the mean over its repeats that finished.
 ---@param self table with plan, trials and total
 ---@param config integer

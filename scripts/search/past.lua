@@ -1,7 +1,7 @@
 --- What the store has of a sweep that is continued: its trials, and what was decided.
 local budgets = require "search.budget"
-local coordinator = require "search.coordinator"
 local json = require "search.json"
+local orders = require "search.order"
 local recorded = require "search.recorded"
 local studies = require "search.study"
 
@@ -28,7 +28,7 @@ end
 local function recall(journal, trials, metric)
   recorded.epochs(journal.store, "metric_of_study", journal.id, function(number, row)
     if trials[number] then
-      coordinator.learn(trials[number], row, metric)
+      orders.learn(trials[number], row, metric)
     end
   end)
   local by_id = {}

@@ -187,7 +187,7 @@ return testing.run {
     testing.equal(dump(folder .. "/killed.db"), dump(folder .. "/whole.db"))
   end,
   ["a curve that was reported twice, or backwards, is learnt as the store has it"] = function()
-    local got, learn = {}, require("search.coordinator").learn
+    local got, learn = {}, require("search.order").learn
     for _, row in ipairs { { 1, 5 }, { 2, 4 }, { 3, 3 }, { 1, 9 }, { 2, 8 }, { 5, 1 }, { 4, 2 } } do
       learn(got, { epoch = row[1], loss = row[2] }, "loss")
     end
