@@ -3,7 +3,8 @@
  * store.open(path, "read"|"write") -> store; store:run(name, values...) -> id of the row inserted;
  * store:rows(name, values...) -> list of rows by column name; store:begin(), store:commit(),
  * store:close(); store.recover(from, to) -> {rows, damaged, tables}. All return nil, message when
- * the store cannot do it. */
+ * the store cannot do it. store:each(name, values...) gives the rows of rows() to a loop, one at a
+ * time, and raises that message. */
 #include "store/store.h"
 #include "base/hash.h"
 #include "binding.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define STORE_TYPE "nnrun.store"
+#define CURSOR_TYPE "nnrun.store.cursor"
 
 enum { MAX_VALUES = 32 };
 
@@ -117,6 +119,20 @@ static void push_value(lua_State *L, const StoreValue *value) {
   }
 }
 
+/* The row a statement has come to, as a table with no more room than it needs: there may be very
+ * many. */
+static void push_row(lua_State *L, const Store *store, StoreStatement which) {
+  int columns = store_columns(store, which), used = 0;
+  for (int i = 0; i < columns; i++) used += store_column(store, which, i).type != STORE_NULL;
+  lua_createtable(L, 0, used);
+  for (int i = 0; i < columns; i++) {
+    StoreValue value = store_column(store, which, i);
+    if (value.type == STORE_NULL) continue;
+    push_value(L, &value);
+    lua_setfield(L, -2, store_column_name(store, which, i));
+  }
+}
+
 static int rows_store(lua_State *L) {
   Store *store = check_store(L);
   StoreValue values[MAX_VALUES];
@@ -125,20 +141,63 @@ static int rows_store(lua_State *L) {
   Err err;
   if (store_query(store, which, values, count, &err) != NN_OK) return binding_fail(L, &err);
   lua_newtable(L);
-  int columns = store_columns(store, which);
   for (lua_Integer n = 1;; n++) {
     bool found;
     if (store_row(store, which, &found, &err) != NN_OK) return binding_fail(L, &err);
     if (!found) return 1;
-    lua_createtable(L, 0, columns);
-    for (int i = 0; i < columns; i++) {
-      StoreValue value = store_column(store, which, i);
-      if (value.type == STORE_NULL) continue;
-      push_value(L, &value);
-      lua_setfield(L, -2, store_column_name(store, which, i));
-    }
+    push_row(L, store, which);
     lua_rawseti(L, -2, n);
   }
+}
+
+/* A statement that is giving rows; its user value is the store. */
+typedef struct {
+  StoreStatement which;
+} Cursor;
+
+static Store *store_of_cursor(lua_State *L) {
+  lua_getiuservalue(L, 1, 1);
+  Store *store = *(Store **)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return store;
+}
+
+static int next_row(lua_State *L) {
+  Cursor *cursor = luaL_checkudata(L, 1, CURSOR_TYPE);
+  Store *store = store_of_cursor(L);
+  if (!store) binding_raisef(L, "the run store has been closed");
+  bool found;
+  Err err;
+  if (store_row(store, cursor->which, &found, &err) != NN_OK) binding_raisef(L, "%s", err.message);
+  if (!found) return 0;
+  push_row(L, store, cursor->which);
+  return 1;
+}
+
+static int close_cursor(lua_State *L) {
+  Cursor *cursor = luaL_checkudata(L, 1, CURSOR_TYPE);
+  Store *store = store_of_cursor(L);
+  if (store) store_stop(store, cursor->which);
+  return 0;
+}
+
+/* for row in store:each(name, values...): one row at a time. */
+static int each_store(lua_State *L) {
+  Store *store = check_store(L);
+  StoreValue values[MAX_VALUES];
+  int count;
+  StoreStatement which = read_call(L, values, &count);
+  Cursor *cursor = lua_newuserdatauv(L, sizeof *cursor, 1);
+  cursor->which = which;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  Err err;
+  if (store_query(store, which, values, count, &err) != NN_OK) binding_raisef(L, "%s", err.message);
+  luaL_setmetatable(L, CURSOR_TYPE);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  lua_pushvalue(L, -3); /* the loop closes it, however it ends */
+  return 4;
 }
 
 /* store.recover(from, to) */
@@ -169,13 +228,16 @@ static int sha256(lua_State *L) {
 
 int luaopen_core_store(lua_State *L);
 int luaopen_core_store(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"begin", begin_store}, {"commit", commit_store}, {"run", run_store},
-      {"rows", rows_store},   {"path", path_store},     {"close", close_store},
-      {"__gc", close_store},  {"__close", close_store}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"begin", begin_store},   {"commit", commit_store},
+                                     {"run", run_store},       {"rows", rows_store},
+                                     {"each", each_store},     {"path", path_store},
+                                     {"close", close_store},   {"__gc", close_store},
+                                     {"__close", close_store}, {NULL, NULL}};
+  static const luaL_Reg cursor[] = {{"__call", next_row}, {"__close", close_cursor}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"open", open_store}, {"recover", recover_store}, {"sha256", sha256}, {NULL, NULL}};
   binding_new_type(L, STORE_TYPE, methods);
+  binding_new_type(L, CURSOR_TYPE, cursor);
   luaL_newlib(L, functions);
   return 1;
 }

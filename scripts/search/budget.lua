@@ -62,17 +62,15 @@ function M.fits(budget, spent, known, coming)
 end
 
 --- What earlier runs of the program have used of a budget of seconds.
----@param sessions table[] rows of the store
----@param trials table[] rows of the store
+---@param opened userdata the store
+---@param study integer its row there
 ---@return number seconds
-function M.used(sessions, trials)
+function M.used(opened, study)
   local last, used = {}, 0
-  for _, trial in ipairs(trials) do
-    if trial.session and trial.started then
-      last[trial.session] = math.max(last[trial.session] or 0, trial.started + (trial.seconds or 0))
-    end
+  for session in opened:each("session_used", study) do -- when its last trial ended: it may have been killed
+    last[session.id or 0] = session.last
   end
-  for _, session in ipairs(sessions) do
+  for session in opened:each("session_list", study) do
     used = used + math.max(0, (session.ended or last[session.id] or session.started) - session.started)
   end
   return used

@@ -67,19 +67,15 @@ function Fixed:exhausted()
 end
 
 -- Entries for the fresh seeds of winner and runner-up, seed by seed; those the store has are complete.
-local function entries(plan, contenders, rows, seeds)
-  local known, list = {}, {}
-  for _, row in ipairs(rows) do
-    known[row.number] = row
-  end
+local function entries(plan, contenders, seeds)
+  local list = {}
   for part = 1, seeds do
     for _, config in ipairs(contenders) do
       local number = number_of(config.number, part)
-      local row = known[number]
-      local done = row and row.state ~= "running" and not (plan.retry and row.state == "failed")
-      list[#list + 1] = done and plan.trial_of(row) or {
+      local known = plan.confirmed[number]
+      list[#list + 1] = known and known.state and known or {
         number = number, config = config.number, ["repeat"] = plan.seeds + part, params = config.params,
-        seed = plan.fresh_seed_of(part), id = row and row.id,
+        seed = plan.fresh_seed_of(part), id = known and known.id,
       }
     end
   end
@@ -99,11 +95,7 @@ function M.run(crew, plan, journal, view, study, total)
   if seeds == 0 or #contenders == 0 then
     return nil
   end
-  local rows = {}
-  for _, row in ipairs(journal.done) do
-    rows[#rows + 1] = row.number < 0 and row or nil
-  end
-  local list = entries(plan, contenders, rows, seeds)
+  local list = entries(plan, contenders, seeds)
   local missing = 0
   for _, trial in ipairs(list) do
     missing = missing + (trial.state and 0 or 1)

@@ -7,18 +7,18 @@ local studies = require "search.study"
 
 local M = {}
 
--- Trials the store knows: finished ones with their results, others with their row only.
-local function known_trials(rows, plan)
+-- Trials the store knows: finished ones with their results, others with their row only. There may be very
+-- many, so a row is the trial.
+local function known_trials(plan, journal)
   local trials = {}
-  for _, row in ipairs(rows) do
-    if row.number > 0 and row.number <= plan.most then
-      local trial = {}
-      if row.state ~= "running" and not (plan.retry and row.state == "failed") then
-        trial = studies.trial_of(row)
-        plan.recorded[row.config] = plan.recorded[row.config] or trial
-      end
-      trial.id = row.id
+  for row in journal.store:each("trial_brief", journal.id) do
+    local done = row.state ~= "running" and not (plan.retry and row.state == "failed")
+    local trial = done and studies.recorded(row) or { id = row.id }
+    if row.number < 0 then
+      plan.confirmed[row.number] = trial
+    elseif row.number <= plan.most then
       trials[row.number] = trial
+      plan.recorded[row.config] = plan.recorded[row.config] or done and trial or nil
     end
   end
   return trials
@@ -64,11 +64,11 @@ local function forget_unkept(journal, trials)
 end
 
 --- The trials by number: finished ones with their results, with curves when somebody learns from them.
----@param plan table of the sweep; `recorded` is filled in
+---@param plan table of the sweep; `recorded` and `confirmed` are filled in
 ---@param journal table its record
 ---@return table<integer, table> trials
 function M.trials(plan, journal)
-  local trials = known_trials(journal.done, plan)
+  local trials = known_trials(plan, journal)
   if plan.pruner or plan.sampler.tell then
     recall(journal, trials, plan.goal.metric)
     forget_unkept(journal, trials)
@@ -88,7 +88,7 @@ function M.honour(plan, journal)
     end
   end
   if plan.budget and plan.budget.kind == "seconds" then
-    plan.used = budgets.used(assert(journal.store:rows("session_list", journal.id)), journal.done)
+    plan.used = budgets.used(journal.store, journal.id)
     local decided = budgets.decided(plan.budget, assert(journal.store:rows("event_list", journal.id)))
     plan.total, plan.decided = math.min(plan.total, decided or plan.total), decided
   end

@@ -148,7 +148,6 @@ local function continue_study(self, study, plan, changed)
   if plan.total ~= study.trials then
     check(self.store:run("study_set_trials", plan.total, study.id))
   end
-  self.done = check(self.store:rows("trial_list", study.id))
 end
 
 --- Open the store and find or begin the study.
@@ -162,7 +161,7 @@ function M.open(plan)
     return nil, message
   end
   local self = setmetatable({
-    store = opened, path = plan.store, done = {}, names = {}, notes = {}, committed = proc.now(),
+    store = opened, path = plan.store, names = {}, notes = {}, committed = proc.now(),
   }, Record)
   check(opened:begin())
   local parts = parts_of(plan)

@@ -27,7 +27,7 @@ function M.epochs(opened, statement, id, visit)
   for _, name in ipairs(assert(opened:rows("name_list"))) do
     names[name.id] = name.name
   end
-  for _, metric in ipairs(assert(opened:rows(statement, id))) do
+  for metric in opened:each(statement, id) do -- one at a time: there may be very many
     if not row or number ~= metric.number or row.epoch ~= metric.epoch then
       if row then
         visit(number, row)

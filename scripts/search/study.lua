@@ -61,10 +61,6 @@ local function load_epochs(study)
   end
 end
 
--- Fields of a trial's row that a study shows.
-local FIELDS = { "number", "config", "repeat", "seed", "state", "last", "best", "best_epoch", "reason",
-  "message", "line", "signal", "seconds", "attempt", "started", "samples", "parent" }
-
 -- Parameters are recorded as text, and read when they are asked for: there may be very many trials.
 local Recorded = {
   __index = function(trial, key)
@@ -76,15 +72,11 @@ local Recorded = {
   end,
 }
 
---- A trial of its row in the store.
+--- Make a trial of its row of "trial_brief".
 ---@param row table
----@return table trial
-function M.trial_of(row)
-  local trial = { params_text = row.params, epoch_count = row.epochs }
-  for _, key in ipairs(FIELDS) do
-    trial[key] = row[key]
-  end
-  return setmetatable(trial, Recorded)
+---@return table trial the same table
+function M.recorded(row)
+  return setmetatable(row, Recorded)
 end
 
 --- Make a study of its trials.
@@ -150,7 +142,7 @@ function M.load(file, name)
       name and (" '%s'"):format(name) or "", #known > 0 and table.concat(known, ", ") or "none")
   end
   local trials, confirming = {}, {}
-  for _, row in ipairs(assert(opened:rows("trial_brief", found.id))) do
+  for row in opened:each("trial_brief", found.id) do
     local list = row.number > 0 and trials or confirming
     list[#list + 1] = row
   end

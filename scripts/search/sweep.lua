@@ -236,7 +236,6 @@ local function make_plan(asked, words)
       .. "give trials, or a budget in seconds", pruner.name, budget.kind)
   end
   local files, script = record.files(asked.run)
-  local recorded = {} -- trials the store had
   return {
     name = asked.name, objective = asked.objective, goal = asked.goals[1], goals = asked.goals,
     select = asked.select, space_text = json.encode(space:describe()), sampler = sampler,
@@ -252,7 +251,8 @@ local function make_plan(asked, words)
     store = asked.store or ("results/%s.db"):format(asked.name),
     workers = asked.workers or proc.cores(), total = total_of(asked, sampler),
     most = pruner and pruner.most and pruner.most(total_of(asked, sampler)) or total_of(asked, sampler),
-    arguments = args.join(words), command = resume_command(words), recorded = recorded,
+    arguments = args.join(words), command = resume_command(words),
+    recorded = {}, confirmed = {}, -- trials the store had, by configuration; those on fresh seeds by number
     -- Seeds are shared by all configurations, so that they can be compared in pairs.
     seed_of = function(part)
       return random.below(asked.seed, "trial", part, 1 << 31)
@@ -260,7 +260,7 @@ local function make_plan(asked, words)
     fresh_seed_of = function(part)
       return random.below(asked.seed, "confirm", part, 1 << 31)
     end,
-    trial_of = studies.trial_of, confirm = asked.confirm, order = asked.race and races.new or nil,
+    confirm = asked.confirm, order = asked.race and races.new or nil,
     race = asked.race or nil,
   }
 end

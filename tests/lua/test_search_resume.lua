@@ -137,4 +137,50 @@ return testing.run {
       end
     end
   end,
+  ["a sweep that is continued holds a recorded trial once: a hundred thousand are no burden"] = function()
+    local opened = assert(store.open(":memory:", "write"))
+    local study = opened:run("study_add", "many", 1, "", "s.lua", "max score", "{}", "random", "{}", 1, 1, 2000,
+      1, 0.0, nil)
+    for number = 1, 2000 do
+      local id = opened:run("trial_start", study, number, number, 1, ("%016x"):format(number),
+        ('{"x":%.17g,"y":%.17g}'):format(number / 7, number / 3), number, 0.0, 1, 1)
+      opened:run("trial_finish", "finished", 1, 0.5, 0.5, 1, 0.01, nil, nil, nil, nil, 9000, nil, nil, id)
+    end
+    collectgarbage()
+    collectgarbage("stop")
+    local before = collectgarbage("count")
+    local trials = require("search.past").trials({ most = 2000, recorded = {}, confirmed = {}, sampler = {} },
+      { store = opened, id = study })
+    local bytes = (collectgarbage("count") - before) * 1024 / #trials
+    collectgarbage("restart")
+    testing.equal(trials[2000].params, { x = 2000 / 7, y = 2000 / 3 })
+    testing.ok(bytes < 800, ("%.0f bytes for a trial"):format(bytes))
+    opened:close()
+  end,
+  ["rows are read one at a time, and a loop may end early"] = function()
+    local opened = assert(store.open(":memory:", "write"))
+    for _, name in ipairs { "a", "b", "c" } do
+      opened:run("name_add", name)
+    end
+    for _ = 1, 2 do
+      local fine, message = pcall(function()
+        for row in opened:each("name_list") do
+          error(row, 0)
+        end
+      end)
+      testing.equal({ fine, message }, { false, { id = 1, name = "a" } })
+    end
+    local names = {}
+    for row in opened:each("name_list") do
+      names[row.id] = row.name
+    end
+    testing.equal(names, { "a", "b", "c" })
+    local fine, message = pcall(function()
+      for _ in opened:each("name_list") do
+        opened:close()
+      end
+    end)
+    testing.equal(fine, false)
+    testing.contains(message, "the run store has been closed")
+  end,
 }
