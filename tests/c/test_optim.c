@@ -1,205 +1,20 @@
-/* Optimisers: PyTorch's trajectories, segments, clipping, threads, non-finite gradients. */
-#include "test.h"
+/* Optimisers: segments, clipping, threads, non-finite gradients, saved states, searches along a
+ * line, refusals. Their values are compared with PyTorch's in test_optim_golden.c. */
+#include "optim_case.h"
 
 #include "fail_alloc.h"
 
 #include "base/pool.h"
-#include "train/optim.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { COUNT = 10, ROOM = 64, LINE_SIZE = 1024 };
-
-/* Two float vectors and an optimiser over them. */
-typedef struct Case {
-  Tensor params, grads;
-  Optim *optim;
-} Case;
-
-static void vectors_new(Case *c, DType dtype, int64_t count) {
-  Shape shape = shape_make(1, &count);
-  Err err = {0};
-  assert_int_equal(tensor_new(&c->params, dtype, &shape, &err), NN_OK);
-  assert_int_equal(tensor_new(&c->grads, dtype, &shape, &err), NN_OK);
-}
-
-static void case_free(Case *c) {
-  optim_free(c->optim);
-  tensor_release(&c->params);
-  tensor_release(&c->grads);
-}
 
 #define SEGMENT(place, n, scale, decays, freezes)                                                  \
   { .offset = place, .count = n, .lr_scale = scale, .decay = decays, .frozen = freezes }
-
-/* "sgd lr=0.1 clip_norm=1" as id, hyper-parameters and what make_optim.py knows besides. */
-typedef struct Recipe {
-  OptimId id;
-  double hyper[OPTIM_MAX_HYPERS];
-  double clip_norm, clip_value, groups, max_norm, mean, warm_up, cycle, quartic, fixed;
-} Recipe;
-
-static double *recipe_extra(Recipe *recipe, const char *name) {
-  const struct {
-    const char *name;
-    double *value;
-  } extras[] = {{"clip_norm", &recipe->clip_norm}, {"clip_value", &recipe->clip_value},
-                {"groups", &recipe->groups},       {"max_norm", &recipe->max_norm},
-                {"mean", &recipe->mean},           {"warm_up", &recipe->warm_up},
-                {"cycle", &recipe->cycle},         {"quartic", &recipe->quartic},
-                {"fixed", &recipe->fixed}};
-  for (size_t i = 0; i < sizeof extras / sizeof *extras; i++)
-    if (strcmp(extras[i].name, name) == 0) return extras[i].value;
-  return NULL;
-}
-
-static Recipe recipe_read(const char *text) {
-  Recipe recipe = {0};
-  char copy[LINE_SIZE], *rest = NULL;
-  snprintf(copy, sizeof copy, "%s", text);
-  recipe.id = optim_find(strtok_r(copy, " ", &rest));
-  assert_true(recipe.id < OPTIM_COUNT);
-  optim_hyper_defaults(recipe.id, recipe.hyper);
-  for (char *word; (word = strtok_r(NULL, " ", &rest)) != NULL;) {
-    char *equals = strchr(word, '=');
-    *equals = '\0';
-    double value = strtod(equals + 1, NULL);
-    double *extra = recipe_extra(&recipe, word);
-    int index = extra ? -1 : optim_hyper_find(recipe.id, word);
-    if (!extra && index < 0) fail_msg("%s: no hyper-parameter %s", text, word);
-    *(extra ? extra : &recipe.hyper[index]) = value;
-  }
-  return recipe;
-}
-
-static Optim *optim_of(const Recipe *recipe, Isa isa, const OptimSegment *segments, int nsegments,
-                       const Case *c) {
-  Err err = {0};
-  Optim *optim = NULL;
-  if (optim_new(&optim, recipe->id, isa, recipe->hyper, segments, nsegments, &c->params, &c->grads,
-                &err) != NN_OK)
-    fail_msg("%s", err.message);
-  return optim;
-}
 
 static bool take_step(Optim *optim, double lr, double clip_norm, double clip_value, Pool *pool) {
   const OptimUpdate update = {
       .lr = lr, .clip_norm = clip_norm, .clip_value = clip_value, .pool = pool};
   return optim_step(optim, &update);
-}
-
-/* The golden problem; see make_optim.py. Element i stands at PLACE[i] of the vectors. */
-static const int PLACE[COUNT] = {0, 1, 2, 16, 17, 32, 33, 34, 35, 48};
-
-typedef struct Problem {
-  Case *c;
-  double quartic;
-  int step;
-} Problem;
-
-/* Fills the gradients, and returns the loss. */
-static double golden_evaluate(void *context) {
-  const Problem *problem = context;
-  Case *c = problem->c;
-  bool single = c->params.dtype == DTYPE_F32;
-  double q = problem->quartic, loss = 0;
-  for (int i = 0; i < COUNT; i++) {
-    double w = tensor_get(&c->params, PLACE[i]), noise = 0.1 * sin(problem->step + i);
-    double centre = sin(2.0 * i), slope = 0.1 + 0.3 * i / COUNT, d = w - centre;
-    double g = d * slope + noise + q * d * d * d;
-    if (single) {
-      float e = (float)w - (float)centre;
-      g = e * (float)slope + (float)noise + (float)q * e * e * e;
-    }
-    tensor_set(&c->grads, PLACE[i], g);
-    loss += d * d * slope / 2 + noise * w + q * d * d * d * d / 4;
-  }
-  return loss;
-}
-
-static Optim *golden_optim(const Recipe *recipe, Isa isa, const Case *c) {
-  OptimSegment segments[] = {{.count = 3},
-                             {.offset = 16, .count = 2},
-                             {.offset = 32, .count = 4},
-                             {.offset = 48, .count = 1}};
-  for (int i = 0; i < 4; i++) segments[i].lr_scale = segments[i].decay = true;
-  segments[1].rows = 1, segments[2].rows = 2;
-  segments[1].max_norm = segments[2].max_norm = recipe->max_norm;
-  if (recipe->groups != 0) {
-    segments[0].lr_scale = 1.0 / 5;
-    segments[0].own_decay = true;
-    segments[0].weight_decay = 10 * optim_hyper_value(recipe->id, recipe->hyper, "weight_decay");
-    segments[1].frozen = true;
-  }
-  return optim_of(recipe, isa, segments, 4, c);
-}
-
-/* Run a recipe and compare with the weights in `numbers` after `steps`. */
-static void check_golden(DType dtype, int steps, const char *text, const char *numbers, Isa isa) {
-  Recipe recipe = recipe_read(text);
-  Case c = {0};
-  Tensor mean = {0};
-  Err err = {0};
-  vectors_new(&c, dtype, ROOM);
-  for (int i = 0; i < COUNT; i++) tensor_set(&c.params, PLACE[i], cos(i + 1.0));
-  c.optim = golden_optim(&recipe, isa, &c);
-  if (recipe.mean > 0) {
-    assert_int_equal(tensor_new(&mean, dtype, &c.params.shape, &err), NN_OK);
-    assert_int_equal(
-        optim_set_average(c.optim, &mean, recipe.mean, recipe.warm_up != 0, false, &err), NN_OK);
-  }
-  OptimUpdate update = {.lr = optim_hyper_value(recipe.id, recipe.hyper, "lr"),
-                        .clip_norm = recipe.clip_norm,
-                        .clip_value = recipe.clip_value,
-                        .evaluate = golden_evaluate};
-  for (int step = 1; step <= steps; step++) {
-    Problem problem = {&c, recipe.quartic, recipe.fixed != 0 ? 1 : step};
-    update.context = &problem;
-    update.loss = golden_evaluate(&problem);
-    if (recipe.groups != 0)
-      for (int i = 3; i < 5; i++) tensor_set(&c.grads, PLACE[i], 0);
-    if (recipe.cycle != 0) update.momentum = 0.85 + 0.1 * cos(step);
-    assert_true(optim_step(c.optim, &update));
-  }
-  double tolerance = dtype == DTYPE_F32 ? 1e-5 : 1e-12;
-  const Tensor *reached = recipe.mean > 0 ? &mean : &c.params;
-  for (int i = 0; i < COUNT; i++) {
-    char *end;
-    double expected = strtod(numbers, &end), actual = tensor_get(reached, PLACE[i]);
-    numbers = end + 1;
-    if (!(fabs(actual - expected) <= tolerance * fmax(1, fabs(expected))))
-      fail_msg("%s, %s, %s, step %d: weight %d is %.17g, expected %.17g", text, dtype_name(dtype),
-               isa_name(isa), steps, i, actual, expected);
-  }
-  for (int i = 0, k = 0; i < ROOM; i++)
-    if (k < COUNT && PLACE[k] == i)
-      k++;
-    else
-      assert_true(tensor_get(&c.params, i) == 0);
-  tensor_release(&mean);
-  case_free(&c);
-}
-
-static void follows_the_trajectories_of_pytorch(void **state) {
-  (void)state;
-  FILE *file = fopen("tests/golden/optim.csv", "r");
-  assert_non_null(file);
-  bool seen[OPTIM_COUNT] = {false};
-  char line[LINE_SIZE];
-  while (fgets(line, sizeof line, file)) {
-    char *rest = NULL, *type = strtok_r(line, ",", &rest), *step = strtok_r(NULL, ",", &rest);
-    char *text = strtok_r(NULL, ",", &rest);
-    DType dtype = strcmp(type, "float32") == 0 ? DTYPE_F32 : DTYPE_F64;
-    for (int isa = 0; isa <= (int)isa_best(); isa++)
-      check_golden(dtype, atoi(step), text, rest, (Isa)isa);
-    seen[recipe_read(text).id] = true;
-  }
-  fclose(file);
-  for (int id = 0; id < OPTIM_COUNT; id++)
-    if (!seen[id]) fail_msg("%s has no golden trajectory", optim_info((OptimId)id)->name);
 }
 
 static void every_row_is_complete(void **state) {
@@ -230,11 +45,8 @@ static void segments_scale_freeze_and_spare_from_decay(void **state) {
   const OptimSegment segments[] = {SEGMENT(0, 16, 1, true, false), SEGMENT(16, 16, 1, false, false),
                                    SEGMENT(32, 16, 0.5, true, false),
                                    SEGMENT(48, 16, 1, true, true)};
-  Recipe recipe = recipe_read("sgd weight_decay=0.5 l1=0.25");
-  Case c = {0};
-  vectors_new(&c, DTYPE_F64, 64);
+  Case c = case_of("sgd weight_decay=0.5 l1=0.25", DTYPE_F64, 64, segments, 4);
   for (int i = 0; i < 64; i++) tensor_set(&c.params, i, 2), tensor_set(&c.grads, i, 1);
-  c.optim = optim_of(&recipe, ISA_base, segments, 4, &c);
   assert_true(take_step(c.optim, 0.125, 0, 0, NULL));
   const double expected[] = {2 - 0.125 * 2.25, 2 - 0.125, 2 - 0.0625 * 2.25, 2};
   for (int i = 0; i < 64; i++) assert_true(tensor_get(&c.params, i) == expected[i / 16]);
@@ -244,22 +56,16 @@ static void segments_scale_freeze_and_spare_from_decay(void **state) {
 static void a_frozen_segment_does_not_count_in_the_norm(void **state) {
   (void)state;
   const OptimSegment segments[] = {SEGMENT(0, 2, 1, true, false), SEGMENT(16, 2, 1, true, true)};
-  Recipe recipe = recipe_read("sgd");
-  Case c = {0};
-  vectors_new(&c, DTYPE_F32, 32);
+  Case c = case_of("sgd", DTYPE_F32, 32, segments, 2);
   tensor_set(&c.grads, 0, 3), tensor_set(&c.grads, 1, 4), tensor_set(&c.grads, 16, 100);
-  c.optim = optim_of(&recipe, ISA_base, segments, 2, &c);
   assert_true(optim_grad_norm(c.optim, NULL) == 5);
   case_free(&c);
 }
 
 static void clipping_leaves_small_gradients_alone(void **state) {
   (void)state;
-  Recipe recipe = recipe_read("sgd");
-  Case c = {0};
-  vectors_new(&c, DTYPE_F64, 16);
+  Case c = case_of("sgd", DTYPE_F64, 16, NULL, 0);
   tensor_set(&c.grads, 0, 0.3), tensor_set(&c.grads, 5, -0.4);
-  c.optim = optim_of(&recipe, ISA_base, NULL, 0, &c);
   assert_true(take_step(c.optim, 1, 0.6, 0.5, NULL));
   assert_true(tensor_get(&c.params, 0) == -0.3 && tensor_get(&c.params, 5) == 0.4);
   case_free(&c);
@@ -316,10 +122,8 @@ static void a_gradient_that_is_not_finite_is_reported(void **state) {
   const double norms[] = {0, 1};
   for (int id = 0; id < OPTIM_COUNT; id++)
     for (int k = 0; k < 6; k++) {
-      Recipe recipe = recipe_read(optim_info((OptimId)id)->name);
-      Case c = {0};
-      vectors_new(&c, k % 2 ? DTYPE_F32 : DTYPE_F64, 64);
-      c.optim = optim_of(&recipe, isa_best(), segments, 2, &c);
+      Case c =
+          case_of(optim_info((OptimId)id)->name, k % 2 ? DTYPE_F32 : DTYPE_F64, 64, segments, 2);
       assert_true(take_step(c.optim, 0.1, norms[k / 3], 0, NULL));
       assert_int_equal(optim_find_bad(c.optim), -1);
       tensor_set(&c.grads, 51, bad[k % 3]);
@@ -342,11 +146,8 @@ static void zero_gradients_change_nothing_even_with_a_tiny_epsilon(void **state)
                          "lion",
                          "rprop"};
   for (int k = 0; k < 10; k++) {
-    Recipe recipe = recipe_read(texts[k]);
-    Case c = {0};
-    vectors_new(&c, DTYPE_F32, 16);
+    Case c = case_of(texts[k], DTYPE_F32, 16, NULL, 0);
     tensor_set(&c.params, 3, 1.5);
-    c.optim = optim_of(&recipe, isa_best(), NULL, 0, &c);
     assert_true(take_step(c.optim, 0.1, 0, 0, NULL));
     for (int i = 0; i < 16; i++) assert_true(tensor_get(&c.params, i) == (i == 3 ? 1.5 : 0));
     case_free(&c);
@@ -362,14 +163,10 @@ static void training_continues_from_saved_states(void **state) {
                          "nadam",
                          "rprop"};
   for (int k = 0; k < 6; k++) {
-    Recipe recipe = recipe_read(texts[k]);
-    Case whole = {0}, half = {0};
-    vectors_new(&whole, DTYPE_F64, 16);
-    vectors_new(&half, DTYPE_F64, 16);
+    Case whole = case_of(texts[k], DTYPE_F64, 16, NULL, 0);
+    Case half = case_of(texts[k], DTYPE_F64, 16, NULL, 0);
     for (int i = 0; i < 16; i++)
       tensor_set(&whole.grads, i, sample(i)), tensor_set(&half.grads, i, sample(i));
-    whole.optim = optim_of(&recipe, ISA_base, NULL, 0, &whole);
-    half.optim = optim_of(&recipe, ISA_base, NULL, 0, &half);
     for (int i = 0; i < 3; i++) take_step(whole.optim, 0.1, 0, 0, NULL);
     memcpy(half.params.data, whole.params.data, tensor_bytes(&half.params));
     optim_set_steps(half.optim, optim_steps(whole.optim));
@@ -393,10 +190,7 @@ static void states_exist_only_where_they_are_used(void **state) {
               {"rmsprop momentum=0.5", {"square_avg", "momentum_buffer"}},
               {"adam", {"exp_avg", "exp_avg_sq"}}};
   for (int k = 0; k < 4; k++) {
-    Recipe recipe = recipe_read(rows[k].text);
-    Case c = {0};
-    vectors_new(&c, DTYPE_F32, 16);
-    c.optim = optim_of(&recipe, ISA_base, NULL, 0, &c);
+    Case c = case_of(rows[k].text, DTYPE_F32, 16, NULL, 0);
     const char *name = NULL;
     int place = 0;
     for (; optim_state(c.optim, place, &name); place++)
@@ -439,11 +233,8 @@ static void rows_without_a_gradient_stay_when_sparse(void **state) {
 
 static void reset_starts_over(void **state) {
   (void)state;
-  Recipe recipe = recipe_read("adam");
-  Case c = {0};
-  vectors_new(&c, DTYPE_F64, 16);
+  Case c = case_of("adam", DTYPE_F64, 16, NULL, 0);
   tensor_set(&c.grads, 0, 1);
-  c.optim = optim_of(&recipe, ISA_base, NULL, 0, &c);
   take_step(c.optim, 0.1, 0, 0, NULL);
   double first = tensor_get(&c.params, 0);
   take_step(c.optim, 0.1, 0, 0, NULL);
@@ -471,11 +262,8 @@ static void lbfgs_goes_down_a_curved_valley_as_pytorch_does(void **state) {
   const double ends[][2] = {{0.38062264334648777, 0.12491013187293636},
                             {0.9999814210791366, 0.9999619651810989}};
   for (int k = 0; k < 2; k++) {
-    Recipe recipe = recipe_read(texts[k]);
-    Case c = {0};
-    vectors_new(&c, DTYPE_F64, 16);
+    Case c = case_of(texts[k], DTYPE_F64, 16, NULL, 0);
     tensor_set(&c.params, 0, -1.2), tensor_set(&c.params, 1, 1);
-    c.optim = optim_of(&recipe, isa_best(), NULL, 0, &c);
     const OptimUpdate update = {.lr = 1, .loss = valley(&c), .evaluate = valley, .context = &c};
     assert_true(optim_step(c.optim, &update));
     for (int i = 0; i < 2; i++) assert_true(fabs(tensor_get(&c.params, i) - ends[k][i]) < 1e-10);
@@ -493,11 +281,8 @@ static double cliff(void *context) {
 
 static void the_line_search_turns_back_from_what_is_no_number(void **state) {
   (void)state;
-  Recipe recipe = recipe_read("lbfgs");
-  Case c = {0};
-  vectors_new(&c, DTYPE_F64, 16);
+  Case c = case_of("lbfgs", DTYPE_F64, 16, NULL, 0);
   tensor_set(&c.params, 0, 5);
-  c.optim = optim_of(&recipe, isa_best(), NULL, 0, &c);
   const OptimUpdate update = {.lr = 16, .loss = cliff(&c), .evaluate = cliff, .context = &c};
   assert_true(optim_step(c.optim, &update));
   assert_true(fabs(tensor_get(&c.params, 0) - 1) < 1e-6);
@@ -507,12 +292,9 @@ static void the_line_search_turns_back_from_what_is_no_number(void **state) {
 static void other_segments_may_be_set_and_states_stay(void **state) {
   (void)state;
   OptimSegment segments[] = {SEGMENT(0, 16, 1, true, false), SEGMENT(16, 16, 1, true, false)};
-  Recipe recipe = recipe_read("sgd momentum=0.5");
-  Case c = {0};
+  Case c = case_of("sgd momentum=0.5", DTYPE_F64, 32, segments, 2);
   Err err = {0};
-  vectors_new(&c, DTYPE_F64, 32);
   for (int i = 0; i < 32; i++) tensor_set(&c.grads, i, 1);
-  c.optim = optim_of(&recipe, ISA_base, segments, 2, &c);
   assert_true(take_step(c.optim, 1, 0, 0, NULL)); /* velocity 1 */
   segments[1].frozen = true;
   assert_int_equal(optim_set_segments(c.optim, segments, 2, &err), NN_OK);
@@ -554,12 +336,9 @@ static void running_out_of_memory_leaves_nothing_behind(void **state) {
 /* Past steps are kept as far as memory goes. */
 static void lbfgs_goes_on_with_less_memory(void **state) {
   (void)state;
-  Recipe recipe = recipe_read("lbfgs");
   for (int fails_at = 1; fails_at <= 4; fails_at++) {
-    Case c = {0};
-    vectors_new(&c, DTYPE_F64, 16);
+    Case c = case_of("lbfgs", DTYPE_F64, 16, NULL, 0);
     tensor_set(&c.params, 0, -1.2), tensor_set(&c.params, 1, 1);
-    c.optim = optim_of(&recipe, isa_best(), NULL, 0, &c);
     double before = valley(&c);
     const OptimUpdate update = {.lr = 1, .loss = before, .evaluate = valley, .context = &c};
     fail_alloc_at(fails_at);
@@ -609,7 +388,6 @@ static void refuses_what_makes_no_sense(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(follows_the_trajectories_of_pytorch),
       cmocka_unit_test(every_row_is_complete),
       cmocka_unit_test(lbfgs_goes_down_a_curved_valley_as_pytorch_does),
       cmocka_unit_test(the_line_search_turns_back_from_what_is_no_number),
