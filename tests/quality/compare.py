@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
 """Median regrets of search_regret.lua beside those of optuna_regret.py, as Markdown tables.
 
-    python3 tests/quality/compare.py [--write docs/search.md] nnrun.csv optuna.csv
+    python3 tests/quality/compare.py [--write docs/search.md] [--trials 100] nnrun.csv optuna.csv
 
 A median is followed by < where it is smaller than that of Optuna's sampler of the same name by Mann
 and Whitney's two-sided test at 5 %, by > where it is larger; for gp by one sign for Optuna's tpe and one
 for its cmaes ("=": no difference shown). With --write the tables replace what stands between the
 file's markers. Needs numpy and scipy.
 """
+import argparse
 import csv
-import sys
 from collections import defaultdict
 
 import numpy as np
 from scipy.stats import mannwhitneyu
 
 BEGIN, END = "<!-- tests/quality/run.sh -->\n", "<!-- end -->\n"
+EARLY = 40  # trials
 COMPARED = {"gp": ["tpe", "cmaes"]}
 
 
@@ -58,21 +59,24 @@ def table(runs, samplers, functions, which):
 
 
 def main():
-    paths, target = sys.argv[1:], None
-    if paths[0] == "--write":
-        target, paths = paths[1], paths[2:]
-    runs, samplers, functions = read(paths)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", metavar="FILE")
+    parser.add_argument("--trials", type=int, default=100, help="that the runs had")
+    parser.add_argument("csv", nargs="+")
+    asked = parser.parse_args()
+    runs, samplers, functions = read(asked.csv)
     seeds = min(len(values) for values in runs.values() if values)
-    text = (f"\nMedian regret of {seeds} seeds after 100 trials:\n\n"
-            + table(runs, samplers, functions, 1) + "\nAfter 40 trials:\n\n"
-            + table(runs, samplers, functions, 0) + "\n")
-    if not target:
+    text = (f"\nMedian regret of {seeds} seeds after {asked.trials} trials:\n\n"
+            + table(runs, samplers, functions, 1) + "\n")
+    if asked.trials > EARLY:
+        text += f"After {EARLY} trials:\n\n" + table(runs, samplers, functions, 0) + "\n"
+    if not asked.write:
         print(text)
         return
-    with open(target) as file:
+    with open(asked.write) as file:
         page = file.read()
     before, rest = page.split(BEGIN)
-    with open(target, "w") as file:
+    with open(asked.write, "w") as file:
         file.write(before + BEGIN + text + END + rest.split(END)[1])
 
 
