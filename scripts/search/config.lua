@@ -73,8 +73,8 @@ function M.of(study)
   for _, trial in ipairs(study.trials) do
     local config = by_number[trial.config]
     if not config then
-      local key = rawget(trial, "params_text") or json.encode(trial.params)
-      config = by_params[key] -- proposed before: more seeds of that one
+      local key = trial.parent and trial or rawget(trial, "params_text") or json.encode(trial.params)
+      config = by_params[key] -- proposed before: more seeds of that one; a copy stands alone
       if not config then
         config = setmetatable({ number = trial.config, seeds = {}, trials = {} }, lazy)
         by_params[key] = config

@@ -296,6 +296,8 @@ end
 
 -- ---- population-based training ----
 
+local GONE = { failed = true, diverged = true } -- a copy takes the place of such a trial
+
 M.POPULATION = {
   interval = { type = "integer", min = 1, required = true, help = "epochs from one exchange to the next" },
   epochs = { type = "integer", min = 1, required = true, help = "of a whole trial" },
@@ -314,36 +316,46 @@ local function curve_to(trial, epoch)
   return curve
 end
 
--- A copy's parameters: numbers a little more or less, within their domains.
-local function explore(self, params, names, factor, number)
-  local copy = {}
-  for name, value in pairs(params) do
-    copy[name] = value
-  end
-  for _, name in ipairs(names) do
-    local domain = self.plan.space.domains[name]
-    local value = copy[name]
-    if math.type(value) == "float" or domain and domain.kind == "float" then
-      value = value * (random.uniform(self.plan.seed, "mutate " .. name, number) < 0.5 and factor or 1 / factor)
-      copy[name] = math.max(domain.low, math.min(domain.high, value))
+-- A copy's parameters: floats a little more or less, within their domains.
+local function explore(self, params, mutated, factor, number)
+  return self.plan.space:fill(function(name, domain)
+    local list, part = name:match("^(.-)%.(.+)$")
+    if list then
+      return part == "length" and #params[list] or params[list][tonumber(part)]
+    elseif not mutated[name] or domain.kind ~= "float" then
+      return params[name]
     end
-  end
-  return copy
+    local up = random.uniform(self.plan.seed, "mutate " .. name, number) < 0.5
+    local value = math.max(domain.low, math.min(domain.high, params[name] * (up and factor or 1 / factor)))
+    return domain.step and domain:at(domain:place(value)) or value
+  end)
 end
 
+-- The float parameters of a space, those of branches too: name -> true.
 local function floats_of(space)
   local names = {}
-  for _, name in ipairs(space.names) do
-    if space.domains[name].kind == "float" then
-      names[#names + 1] = name
-    end
+  for _, path in ipairs(space:paths()) do
+    local name = path:match("[^.]+$")
+    names[name] = names[name] or space:find(path).kind == "float" or nil
   end
   return names
 end
 
+-- The parameters that copies change: name -> true.
+local function mutated_of(space, given)
+  local floats, mutated = floats_of(space), {}
+  for _, name in ipairs(given or {}) do
+    if not floats[name] then
+      options.fail("pruner 'population': '%s' is no float parameter of the space", tostring(name))
+    end
+    mutated[name] = true
+  end
+  return given and mutated or floats
+end
+
 --- Population-based training (Jaderberg et al. 2017): every `interval` epochs the worst `share` of the trials
---- end, and copies of the best take their places, going on from their weights with changed parameters. A
---- copy is a trial of its own that records its parent.
+--- end, those that failed or diverged first, and copies of the best take their places, going on from their
+--- weights with changed parameters. A copy is a trial of its own that records its parent.
 ---@param given table checked options
 ---@return table pruner
 function M.population(given)
@@ -351,13 +363,10 @@ function M.population(given)
     if plan.seeds ~= 1 then
       options.fail("pruner 'population': repeats (seeds) make no sense here; the population is `trials`")
     end
-    local names = given.mutate or floats_of(plan.space)
-    for _, name in ipairs(names) do
-      local domain = plan.space.domains[name]
-      if not domain or domain.kind ~= "float" then
-        options.fail("pruner 'population': '%s' is no float parameter of the space", tostring(name))
-      end
+    if plan.retry then
+      options.fail("pruner 'population': --retry makes no sense here; copies of others took the places of what failed")
     end
+    local mutated = mutated_of(plan.space, given.mutate)
     local size, rounds = plan.total, math.max(0, (given.epochs - 1) // given.interval)
     local replaced = math.floor(size * given.share)
     local policy = { size = size, configs = size }
@@ -369,14 +378,14 @@ function M.population(given)
       for i = 1, replaced do
         local worst, best = order[#order + 1 - i], order[i]
         local parent, loser = best.trials[1], worst.trials[1]
-        if not paused_at(parent, rung) or not paused_at(loser, rung) then
-          goto continue -- who has ended leaves nothing to go on from, and nothing to replace
+        if not paused_at(parent, rung) or not (paused_at(loser, rung) or GONE[loser.state]) then
+          goto continue -- who has ended well leaves nothing to go on from, and nothing to replace
         end
         self.newest = (self.newest or size) + 1
         local number = self.newest
         local known = self.trials[number]
         local child = entry(self, number, number, 1, known and known.params
-          or explore(self, parent.params, names, given.factor, number))
+          or explore(self, parent.params, mutated, given.factor, number))
         child.parent, child.seed = parent.number, parent.seed
         child.curve = child.curve or curve_to(parent, rung)
         child.rungs, child.at_rung = child.rungs or {}, true

@@ -74,8 +74,9 @@ local function show_trial(study, number)
   if not trial then
     return nil, ("study '%s' has no trial %d; it has %d"):format(study.name, number, #study.trials)
   end
-  local lines = { ("trial %d of '%s': configuration %d, repeat %d, seed %d, %s%s"):format(number,
-    study.name, trial.config, trial["repeat"], trial.seed, trial.state,
+  local lines = { ("trial %d of '%s': configuration %d, repeat %d, seed %d, %s%s%s"):format(number,
+    study.name, trial.config, trial["repeat"], trial.seed,
+    trial.parent and ("a copy of trial %d, "):format(trial.parent) or "", trial.state,
     trial.seconds and " after " .. progress.duration(trial.seconds) or "") }
   for _, name in ipairs(options.keys(trial.params)) do
     lines[#lines + 1] = ("  %s = %s"):format(name, json.encode(trial.params[name]))
@@ -169,6 +170,12 @@ local function records(study)
   local rows, columns = {}, { "number", "config", "repeat", "seed", "state", "last", "best",
     "best_epoch" }
   local seen = {}
+  for _, trial in ipairs(study.trials) do
+    if trial.parent then -- of a population
+      columns[#columns + 1] = "parent"
+      break
+    end
+  end
   for i, trial in ipairs(study.trials) do
     local row = {}
     for _, key in ipairs(columns) do

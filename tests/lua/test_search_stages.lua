@@ -147,6 +147,35 @@ return testing.run {
     end
     testing.equal(copies, 4)
   end,
+  ["copies take the places of trials that failed, stand alone, and change parameters of branches"] = function()
+    local study = search.sweep { name = "lineage", objective = "min loss", store = folder .. "/lineage.db",
+      quiet = true, table = false, arguments = {}, workers = 2, trials = 8, sampler = "random",
+      space = { step = search.float(0, 1, { step = 0.25 }), sizes = search.list(search.int(1, 9), { max = 3 }),
+        optimizer = search.choice { sgd = { momentum = search.float(0.1, 0.9) } } },
+      pruner = search.pruner.population { interval = 2, epochs = 8, factor = 2 },
+      run = function(trial)
+        for epoch = 1, 8 do
+          if trial.number == 3 and epoch == 2 then
+            error "fails before it comes to a rung"
+          elseif trial:report(epoch, { loss = trial.params.momentum }) then
+            return
+          end
+        end
+      end }
+    testing.equal({ #study.trials, #study.configs, study.trials[3].state }, { 8 + 3 * 2, 8 + 3 * 2, "failed" })
+    local moved, pruned = 0, 0
+    for _, trial in ipairs(study.trials) do
+      local parent = study.trials[trial.parent]
+      moved = moved + (parent and parent.params.momentum ~= trial.params.momentum and 1 or 0)
+      pruned = pruned + (trial.state == "pruned" and 1 or 0)
+      testing.equal(trial.params.step % 0.25, 0.0)
+      testing.equal(parent and trial.params.sizes, parent and parent.params.sizes)
+    end
+    testing.equal({ moved, pruned }, { 6, 5 })
+    local shown = testing.sh("{nnrun} show " .. folder .. "/lineage.db 9")
+    testing.contains(shown, ("a copy of trial %d"):format(study.trials[9].parent))
+    testing.contains(testing.sh("{nnrun} export " .. folder .. "/lineage.db"), "best_epoch,parent,")
+  end,
   ["a budget in seconds begins no more groups, and what has begun is there when the command comes again"] = function()
     local body = OWN:gsub("trials = 8", "trials = 900, budget = 0.4"):gsub("table = false", "table = true")
     local pruner = "search.pruner.halving { size = 4, max_epochs = 8 }"
