@@ -1,6 +1,7 @@
---- What the tests of sweeps share: names of new files, and what a run store holds as text that can be
---- compared, without all that depends on the clock or on which worker was first.
+--- What the tests of sweeps share: names of new files, two small sweeps, and what a run store holds as text that
+--- can be compared, without all that depends on the clock or on which worker was first.
 local recorded = require "search.recorded"
+local search = require "search"
 local store = require "core.store"
 local testing = require "testing"
 
@@ -25,6 +26,56 @@ function M.merged(given, more)
     given[key] = value
   end
   return given
+end
+
+--- A small sweep in this process, without files and without words.
+---@param more table? options
+---@return table study
+function M.small(more)
+  local study = search.sweep(M.merged({
+    name = "small", objective = "min loss", space = { x = { 1, 2, 3 } }, store = ":memory:",
+    quiet = true, table = false, arguments = {}, workers = 2,
+    run = function(trial)
+      trial:report(1, { loss = trial.params.x + 0.5, accuracy = 0 })
+      trial:report(2, { loss = trial.params.x + 0.0, accuracy = 0.5 })
+    end,
+  }, more))
+  return study -- no tail call: messages name this line
+end
+
+local TOY = [[
+local search = require "search"
+local study = search.sweep {
+  name = "toy", seeds = 2, objective = "max score",
+  space = { lr = search.float(1e-4, 1, { log = true, n = 3 }), width = { 16, 32 } },
+  run = function(trial)
+    local score
+    for epoch = 1, 4 do
+      score = -trial.params.lr + trial.params.width + math.random() + trial.seed * 1e-12
+      trial:report(epoch, { score = score, loss = -score })
+      local stop = os.clock() + (tonumber(os.getenv "SLOW") or 0)
+      repeat until os.clock() >= stop
+    end
+    %s
+  end,
+}
+return study
+]]
+
+--- Write the script of a sweep of twelve trials, which last four epochs of SLOW seconds each.
+---@param extra string? Lua to run at the end of a trial
+---@param path string? default a new file
+---@return string path
+function M.toy(extra, path)
+  return testing.write(path or M.fresh ".lua", TOY:format(extra or ""))
+end
+
+--- Run a script.
+---@param file string
+---@param words string arguments
+---@param before string? variables of the environment
+function M.run(file, words, before)
+  return testing.sh(("%s {nnrun} %s %s"):format(before or "", file, words))
 end
 
 -- Numbers are compared to the bit.

@@ -1,51 +1,11 @@
---- Sweeps: same results whatever the number of workers, crashes of workers, kills and resumption.
+--- Sweeps: what a study says, the same whatever the number of workers, and what is asked on the command line.
 local testing = require "testing"
 
 local search = require "search"
 local store = require "core.store"
 local sweeping = require "sweeping"
 
-local dump, fresh, merged = sweeping.dump, sweeping.fresh, sweeping.merged
-
--- A small sweep in this process, without files and without words.
-local function sweep(more)
-  local study = search.sweep(merged({
-    name = "small", objective = "min loss", space = { x = { 1, 2, 3 } }, store = ":memory:",
-    quiet = true, table = false, arguments = {}, workers = 2,
-    run = function(trial)
-      trial:report(1, { loss = trial.params.x + 0.5, accuracy = 0 })
-      trial:report(2, { loss = trial.params.x + 0.0, accuracy = 0.5 })
-    end,
-  }, more))
-  return study -- no tail call: messages name the caller's line
-end
-
-local BODY = [[
-local search = require "search"
-local study = search.sweep {
-  name = "toy", seeds = 2, objective = "max score",
-  space = { lr = search.float(1e-4, 1, { log = true, n = 3 }), width = { 16, 32 } },
-  run = function(trial)
-    local score
-    for epoch = 1, 4 do
-      score = -trial.params.lr + trial.params.width + math.random() + trial.seed * 1e-12
-      trial:report(epoch, { score = score, loss = -score })
-      local stop = os.clock() + (tonumber(os.getenv "SLOW") or 0)
-      repeat until os.clock() >= stop
-    end
-    %s
-  end,
-}
-return study
-]]
-
-local function script(extra)
-  return testing.write(fresh ".lua", BODY:format(extra or ""))
-end
-
-local function run(file, words, before)
-  return testing.sh(("%s {nnrun} %s %s"):format(before or "", file, words))
-end
+local dump, fresh, run, script, sweep = sweeping.dump, sweeping.fresh, sweeping.run, sweeping.toy, sweeping.small
 
 return testing.run {
   ["every configuration is run on every seed, and the study says what came out"] = function()
@@ -101,35 +61,6 @@ return search.sweep { name = "timed", objective = "min loss", trials = 1000, sam
     testing.contains(again, "done already")
     testing.raises('must be "10m"', function() sweep { budget = "soon" } end)
   end,
-  ["a store that cannot grow any more ends the sweep with a message; what is recorded is kept"] = function()
-    local file = testing.write(fresh ".lua", [[
-local search = require "search"
-return search.sweep { name = "full", objective = "max score", sampler = "random", trials = 3000, table = false,
-  space = { x = search.float(0, 1) }, run = function(trial)
-    for epoch = 1, 5 do
-      trial:report(epoch, { score = trial.params.x * epoch })
-    end
-  end }
-]])
-    local path, whole = fresh ".db", fresh ".db"
-    local _, err, status = testing.sh(("ulimit -f 400; {nnrun} %s --quiet -j 2 --store %s"):format(file, path))
-    testing.equal(status, 1)
-    testing.matches(err, "run store '.-': .*; what is recorded is kept")
-    local _, again, code = run(file, "--quiet -j 2 --store " .. path)
-    testing.equal(code, 0, again)
-    run(file, "--quiet -j 1 --store " .. whole)
-    testing.equal(dump(path), dump(whole))
-  end,
-  ["a folder that cannot be written is found out before anything is trained"] = function()
-    local folder_path = fresh ".folder"
-    testing.sh(("mkdir -p %s && chmod 555 %s"):format(folder_path, folder_path))
-    if testing.sh(("touch %s/x && echo yes"):format(folder_path)):find "yes" then
-      testing.skip "this user may write everywhere"
-    end
-    testing.raises("choose another with --store FILE", function()
-      sweep { store = folder_path .. "/x.db", run = function() error "trained" end }
-    end)
-  end,
   ["--dry-run tries the corners of the space, says what fails and how long it takes, and trains nothing"] = function()
     local file = testing.write(fresh ".lua", [[
 local search, nn, tensor = require "search", require "nn", require "tensor"
@@ -164,60 +95,6 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
       return losses
     end
     testing.equal(trained(true), trained(false))
-  end,
-  ["a trial that takes too much memory fails alone, with the limit in its message"] = function()
-    if testing.reduced() then
-      testing.skip "under a sanitizer a process ends when memory is refused"
-    end
-    local study = sweep { memory = "80M", space = { kind = { "table", "fine", "tensor" } }, run = function(trial)
-      local kept = {}
-      for i = 1, trial.params.kind == "fine" and 0 or 1e7 do
-        kept[i] = trial.params.kind == "tensor" and require("tensor").ones { 1000, 1000 } or ("x"):rep(1000) .. i
-      end
-      return { loss = #kept }
-    end }
-    for i, trial in ipairs(study.trials) do
-      testing.equal(trial.state, i == 2 and "finished" or "failed")
-      testing.equal(trial.reason, i ~= 2 and "memory" or nil)
-      testing.contains(trial.message or "80M per trial", "80M per trial")
-    end
-    testing.raises('must be bytes, or e.g. "500M"', function() sweep { memory = "many" } end)
-  end,
-  ["a trial of which nothing is heard is ended, also inside a loop, and its line named"] = function()
-    local study = sweep { stall = 1.5, run = function(trial)
-      for epoch = 1, 4 do
-        trial:report(epoch, { loss = 1 })
-        local stop = os.clock() + 0.02
-        repeat until os.clock() > stop
-      end
-      while trial.params.x == 2 do -- for ever
-      end
-    end }
-    testing.equal({ study.trials[1].state, study.trials[2].reason }, { "finished", "time-out" })
-    testing.matches(study.trials[2].message, "^tests/lua/test_search_sweep.lua:%d+: no epoch was reported for 1.5 s")
-  end,
-  ["failed trials are tried again as often as asked, and each attempt is recorded"] = function()
-    local path, tried = fresh ".db", fresh ".txt"
-    local study = sweep { retries = 2, store = path, workers = 1, run = function(trial)
-      local file = assert(io.open(tried, "a+"))
-      local attempts = #file:read("a")
-      file:write("x")
-      file:close()
-      if trial.params.x == 1 and attempts < 2 or trial.params.x == 3 then
-        error("flaky " .. attempts)
-      end
-      return { loss = 1 }
-    end }
-    testing.equal({ study.trials[1].state, study.trials[3].state }, { "finished", "failed" })
-    local opened = assert(store.open(path, "read"))
-    local retries = {}
-    for _, event in ipairs(opened:rows("event_list", 1)) do
-      retries[#retries + 1] = event.kind == "retry" and event.detail:match("attempt %d of 3") or nil
-    end
-    local attempts = opened:rows("trial_get", 1, 3)[1].attempt
-    opened:close()
-    testing.equal(retries, { "attempt 1 of 3", "attempt 2 of 3", "attempt 1 of 3", "attempt 2 of 3" })
-    testing.equal(attempts, 3)
   end,
   ["seeds are shared by configurations and differ between repeats"] = function()
     local study = sweep { seeds = 2, run = function(trial)
@@ -270,64 +147,6 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
       { "1 diverged", 0, 0 })
     testing.equal(study:best().params.x, 1)
   end,
-  ["a crash of any kind is a failed trial with its reason, and the others go on"] = function()
-    local study = sweep { space = { how = { "a", "exit", "kill", "ok", "raise", "segv", "table" } },
-      run = function(trial)
-        local how = trial.params.how
-        if how == "raise" then
-          error "boom"
-        elseif how == "table" then
-          error { code = 1 }
-        elseif how == "exit" then
-          os.exit(9)
-        elseif how == "kill" then
-          print "last words"
-          os.execute "kill -KILL $PPID"
-        elseif how == "segv" then
-          os.execute "kill -SEGV $PPID"
-        end
-        return 1
-      end }
-    testing.equal(study.exit_status, 3)
-    local by = {}
-    for _, trial in ipairs(study.trials) do
-      by[trial.params.how] = trial
-    end
-    local here = "test_search_sweep.lua:"
-    testing.equal({ by.a.state, by.ok.state }, { "finished", "finished" })
-    for _, how in ipairs { "exit", "kill", "raise", "segv", "table" } do
-      testing.equal(by[how].state, "failed")
-    end
-    testing.contains(by.raise.message, "boom")
-    testing.contains(by.raise.line, here)
-    testing.contains(by.exit.message, "os.exit(9)")
-    testing.contains(by.exit.line, here)
-    testing.equal(by.kill.signal, "SIGKILL")
-    testing.contains(by.kill.message, "last output: last words")
-    testing.equal(by.segv.signal, "SIGSEGV")
-    testing.contains(by.segv.line, here)
-    testing.contains(by.table.message, "error object is a table value")
-  end,
-  ["a worker after a crash begins from clean memory"] = function()
-    _G.dirt = nil
-    local study = sweep { workers = 1, run = function(trial)
-      if trial.params.x == 1 then
-        _G.dirt = true -- luacheck: ignore 122
-        error "x"
-      end
-      return _G.dirt and 1 or 0
-    end }
-    testing.equal({ study.trials[2].last, study.trials[3].last }, { 0.0, 0.0 })
-  end,
-  ["a trial that hangs is ended by its time-out and names its line"] = function()
-    local study = sweep { timeout = 0.3, space = { x = { 1, 2 } }, run = function(trial)
-      while trial.params.x == 2 do end -- luacheck: ignore 542
-      return 1
-    end }
-    testing.equal({ study.trials[1].state, study.trials[2].state, study.trials[2].reason },
-      { "finished", "failed", "time-out" })
-    testing.matches(study.trials[2].message, "test_search_sweep%.lua:%d+: no result within 0%.3 s")
-  end,
   ["an objective that is not reported is named with what is"] = function()
     local study = sweep { objective = "max val_acuracy", run = function()
       return { val_accuracy = 1, loss = 2 }
@@ -336,22 +155,10 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
     local nothing = sweep { run = function() end, space = { x = { 1 } } }
     testing.contains(nothing.trials[1].message, "reported nothing")
   end,
-  ["when the first trials all fail alike the sweep stops and says why"] = function()
-    local calls = fresh ".txt"
-    local message = testing.raises("first trials all failed the same way", sweep, {
-      space = { x = search.int(1, 100) }, workers = 1, run = function()
-        local file = io.open(calls, "a")
-        file:write "x"
-        file:close()
-        error "no such layer"
-      end })
-    testing.contains(message, "no such layer")
-    testing.ok(#testing.read(calls) < 10)
-  end,
   ["mistakes are found before anything is trained, at the script's line"] = function()
     local function line(part, more)
       local message = testing.raises(part, sweep, more)
-      testing.contains(message, "test_search_sweep.lua:")
+      testing.contains(message, "sweeping.lua:")
     end
     line("option 'run' must be a function", { run = 3 })
     line("did you mean 'trials'", { trails = 3 })
@@ -399,57 +206,6 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
     end
     testing.contains(first, "1 failed")
   end,
-  ["kill -9 at any moment loses no finished trial and changes no result"] = function()
-    local file, db = script(), fresh ".db"
-    local calm = run(file, "--store " .. fresh ".db")
-    local finished = 0
-    for i = 1, 8 do
-      run(file, ("-j 2 --store %s & p=$!; sleep 0.%d; kill -9 $p"):format(db, i), "SLOW=0.02")
-      local opened = store.open(db, "read")
-      if opened then
-        local now = 0
-        for _, row in ipairs(opened:rows("trial_list", 1) or {}) do
-          now = now + (row.state == "finished" and 1 or 0)
-        end
-        opened:close()
-        testing.ok(now >= finished, "a finished trial was lost")
-        finished = now
-      end
-    end
-    local out, err, status = run(file, "-j 2 --store " .. db)
-    testing.equal(status, 0, err)
-    testing.equal(out, calm)
-  end,
-  ["a trial whose worker is killed from outside is run again, with the same result"] = function()
-    local flag, calm = fresh ".flag", run(script(), "--store " .. fresh ".db")
-    local once = ("if trial.number == 3 and not io.open(%q) then io.open(%q, 'w'):close() "
-      .. "os.execute 'kill -9 $PPID' end"):format(flag, flag)
-    local out, err, status = run(script(once), "-j 2 --store " .. fresh ".db")
-    testing.equal({ out, status }, { calm, 0 })
-    testing.contains(err, "trying again")
-  end,
-  ["a trial whose worker is always killed fails; the sweep ends"] = function()
-    local _, err, status = run(script "if trial.number == 3 then os.execute 'kill -9 $PPID' end",
-      "-j 2 --store " .. fresh ".db")
-    testing.equal(status, 3)
-    testing.contains(err, "the worker was killed by SIGKILL")
-  end,
-  ["an interrupt finishes running trials, says how to go on, and exits with 130"] = function()
-    local db = fresh ".db"
-    local file = script()
-    local _, err, status = testing.sh(("SLOW=0.05 timeout --preserve-status -s INT 0.6 {nnrun} %s -j 1 --store %s")
-      :format(file, db))
-    if status == 130 then -- a slow machine may not have come to the sweep: then the signal killed it
-      testing.contains(err, "continue with:")
-      testing.contains(err, file .. " -j 1 --store " .. db)
-      local _, rest, again = run(file, "-j 1 --store " .. db)
-      testing.equal(again, 0)
-      testing.contains(rest, "done already")
-    end
-    local _, terminated, code = testing.sh(
-      ("SLOW=0.05 timeout --preserve-status -s TERM 0.6 {nnrun} %s -j 1 --store %s"):format(file, fresh ".db"))
-    testing.ok(code == 143, terminated)
-  end,
   ["a changed script begins a new version, and --resume continues the old one"] = function()
     local file, db = script(), fresh ".db"
     run(file, "--store " .. db)
@@ -474,7 +230,7 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
       testing.skip "there is no git"
     end
     local commit = testing.sh(git .. " rev-parse HEAD"):match("%x+")
-    local file, db = testing.write(here .. "/toy.lua", BODY:format ""), fresh ".db"
+    local file, db = script(nil, here .. "/toy.lua"), fresh ".db"
     local function session()
       testing.equal(select(3, run(file, "--quiet --fresh --store " .. db)), 0)
       local opened = assert(store.open(db, "read"))
@@ -489,22 +245,6 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
     local changed = session()
     testing.equal(changed.git, commit)
     testing.contains(changed.git_diff, "-one\n+two\n")
-  end,
-  ["--retry runs failed trials again"] = function()
-    local db, flag = fresh ".db", fresh ".flag"
-    local file = script(("if trial.number == 2 and not io.open(%q) then error 'once' end"):format(flag))
-    testing.equal(select(3, run(file, "--store " .. db)), 3)
-    testing.write(flag, "")
-    testing.equal(select(3, run(file, "--store " .. db)), 3)
-    testing.equal(select(3, run(file, "--retry --store " .. db)), 0)
-  end,
-  ["a store in use by another sweep is refused before training"] = function()
-    local db = fresh ".db"
-    local held = assert(store.open(db, "write"))
-    local _, err, status = run(script(), "--store " .. db)
-    held:close()
-    testing.equal(status, 1)
-    testing.contains(err, "being written by another sweep")
   end,
   ["usage errors have status 2, and --help lists what can be set"] = function()
     local _, err, status = run(script(), "--trails 3")
