@@ -2,7 +2,7 @@
 ---
 --- A command is a row of COMMANDS: what it takes, one line of help, and a function that returns text
 --- to print, or nil and a message. With `store` its first word is a run store, which the function gets
---- beside the rest; one that is not named is the only one in results/.
+--- beside the rest; it may be named by its folder if it is the only one there, and need not be in results/.
 local options = require "options"
 
 local M = {}
@@ -21,24 +21,30 @@ local function view()
   return require "search.store_view"
 end
 
--- Take the store off the front of the words, or find the only one there is.
+-- Take the store off the front of the words, or find the only one in a folder: the one that is named, or results/.
 local function take_store(words)
-  if words[1] and (words[1]:find("[./]") or exists(words[1])) then
+  local first = words[1] or ""
+  local path, folder = first:find("[./]"), view().FOLDER
+  local files = view().files(first)
+  if files and (path or #files > 0) then -- a study may have the name of some other folder
+    folder = table.remove(words, 1)
+  elseif not files and (path or exists(first)) then
     return table.remove(words, 1)
+  else
+    files = view().files(folder) or {}
   end
-  local files = view().files()
   if #files == 1 then
     return files[1]
   elseif #files == 0 then
-    return nil, ("no run store in folder '%s': name the file"):format(view().FOLDER)
+    return nil, ("no run store (*.db) in folder '%s': name the file"):format(folder)
   end
   return nil, "there are several run stores, name one: " .. table.concat(files, ", ")
 end
 
 local COMMANDS = {
   {
-    name = "list", takes = "[FILE]", most = 1,
-    help = "the studies of a run store, or of all in results/",
+    name = "list", takes = "[FILE | FOLDER]", most = 1,
+    help = "the studies of a run store, or of all in a folder; default results/",
     run = function(words)
       return view().list(words[1])
     end,

@@ -84,7 +84,7 @@ static bool has_table(sqlite3 *db, const char *table) {
   return there;
 }
 
-static void copy_tables(sqlite3 *from, sqlite3 *to, StoreRecovery *recovery) {
+static bool copy_tables(sqlite3 *from, sqlite3 *to, StoreRecovery *recovery) {
   char backwards[64];
   sqlite3_exec(to, "BEGIN", NULL, NULL, NULL);
   for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++) {
@@ -107,7 +107,7 @@ static void copy_tables(sqlite3 *from, sqlite3 *to, StoreRecovery *recovery) {
                " '{\"objective\":\"max value best\"}', 0, max(repeat), 1, min(started) FROM trials"
                " WHERE study NOT IN (SELECT id FROM studies) GROUP BY study",
                NULL, NULL, NULL);
-  sqlite3_exec(to, "COMMIT", NULL, NULL, NULL);
+  return sqlite3_exec(to, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
 }
 
 Status store_recover(const char *from, const char *to, StoreRecovery *recovery, Err *err) {
@@ -130,7 +130,8 @@ Status store_recover(const char *from, const char *to, StoreRecovery *recovery, 
   if (status == NN_OK) status = store_close(store, err);
   if (status == NN_OK && sqlite3_open_v2(to, &new, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
     status = err_set(err, NN_STORE, "cannot write '%s'", to);
-  if (status == NN_OK) copy_tables(old, new, recovery);
+  if (status == NN_OK && !copy_tables(old, new, recovery))
+    status = err_set(err, NN_STORE, "cannot write all of '%s'; is the disk full?", to);
   sqlite3_close(old);
   sqlite3_close(new);
   return status;

@@ -253,8 +253,12 @@ static void store_free(Store *store) {
 
 Status store_open(Store **out, const char *path, StoreMode mode, Err *err) {
   *out = NULL;
+  struct stat about;
   if (strlen(path) >= PATH_SIZE)
     return err_set(err, NN_BAD_ARGUMENT, "the path of the run store is too long");
+  if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
+    return err_set(err, NN_BAD_ARGUMENT, "'%s' is a folder, not a run store; name a file in it",
+                   path);
   Store *store = calloc(1, sizeof *store);
   if (!store) return err_set(err, NN_NO_MEMORY, "no memory for the run store");
   store->lock = -1;

@@ -73,11 +73,12 @@ function M.doctor(file, to, recover)
     return ("%s is whole: %d stud%s, %d trial%s\n"):format(file, studies, studies == 1 and "y" or "ies", trials,
       trials == 1 and "" or "s")
   end
+  local found = table.concat(problems, "\n")
   local text = #problems > 0 and ("%s is damaged:\n  %s\n"):format(file, table.concat(problems, "\n  ")) or ""
   to = to or (file:gsub("%.db$", "")) .. "-recovered.db"
   local saved, message = store.recover(file, to)
   if not saved then
-    return nil, text .. message
+    return nil, found == message and message or found .. "\n" .. message
   end
   local _, kept, finished = examine(to)
   return ("%ssaved %d rows into %s: %d stud%s, %d trial%s%s\n"):format(text, saved.rows, to, kept,

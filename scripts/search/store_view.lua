@@ -18,14 +18,18 @@ local function when(seconds)
   return seconds and os.date("%Y-%m-%d %H:%M", math.floor(seconds)) or ""
 end
 
---- The stores of the folder, sorted.
----@return string[]
-function M.files()
-  local names = proc.list(M.FOLDER) or {}
+--- The stores of a folder, sorted.
+---@param folder string
+---@return string[]? files nil when it is no folder
+function M.files(folder)
+  local names = proc.list(folder)
+  if not names then
+    return nil
+  end
   local files = {}
   for _, name in ipairs(names) do
     if name:find("%.db$") then
-      files[#files + 1] = M.FOLDER .. "/" .. name
+      files[#files + 1] = folder:gsub("/+$", "") .. "/" .. name
     end
   end
   table.sort(files)
@@ -33,13 +37,13 @@ function M.files()
 end
 
 --- The studies of one or all stores.
----@param file string? default: every results/*.db
+---@param file string? or a folder: every *.db in it; default "results"
 ---@return string? text
 ---@return string? message
 function M.list(file)
-  local files = file and { file } or M.files()
+  local files = M.files(file or M.FOLDER) or { file }
   if #files == 0 then
-    return nil, ("no run store in folder '%s'; name one: nnrun list FILE"):format(M.FOLDER)
+    return nil, ("no run store (*.db) in folder '%s'; name one: nnrun list FILE"):format(file or M.FOLDER)
   end
   local rows = {}
   for _, path in ipairs(files) do

@@ -45,6 +45,26 @@ return testing.run {
     testing.contains(nnrun "list", "results/small.db")
     testing.contains(nnrun "best", "size = 3")
   end,
+  ["a folder stands for the stores in it, where that is clear"] = function()
+    nnrun "list small.db"
+    testing.sh(("cd %s && mkdir -p one two none size && cp %s one/a.db && cp %s two/a.db && cp %s two/b.db"):format(
+      folder, store, store, store))
+    testing.contains(nnrun "list two", "two/b.db")
+    testing.equal(nnrun "best one", nnrun "best one/a.db")
+    testing.equal(nnrun "show one/ 2", nnrun "show one/a.db 2")
+    local function refuses(words, message)
+      local _, err, status = nnrun(words)
+      testing.equal({ err, status }, { "nnrun: " .. message .. "\n", 1 })
+    end
+    refuses("list ./none", "list: no run store (*.db) in folder './none'; name one: nnrun list FILE")
+    refuses("show ./none", "show: no run store (*.db) in folder './none': name the file")
+    refuses("best two", "best: there are several run stores, name one: two/a.db, two/b.db")
+    refuses("show one/a.db none", "show: run store 'one/a.db' has no study 'none'; it has small@1")
+    refuses("merge two one/a.db", "merge: 'two' is a folder, not a run store; name a file in it")
+    refuses("doctor gone.db", "doctor: cannot read run store 'gone.db': No such file or directory")
+    local _, err = testing.sh(("cd %s && {nnrun} %s --store one"):format(folder, script))
+    testing.contains(err, "'one' is a folder, not a run store; name a file in it")
+  end,
   ["show prints a study, or one trial with its epochs"] = function()
     testing.contains(nnrun "show small.db", "study 'small'")
     testing.contains(nnrun "show small.db small", "study 'small'")
