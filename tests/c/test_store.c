@@ -207,7 +207,8 @@ static void files_that_are_no_store_are_refused_and_kept(void **state) {
   expect_failure(path_of("other.db"), STORE_READ, NN_FORMAT, "another program");
   expect_failure(path_of("absent.db"), STORE_READ, NN_NOT_FOUND, "cannot read");
   expect_failure("/proc/no/such.db", STORE_WRITE, NN_STORE, "--store");
-  expect_failure(folder, STORE_WRITE, NN_STORE, "--store");
+  expect_failure(folder, STORE_WRITE, NN_BAD_ARGUMENT, "is a folder");
+  expect_failure(folder, STORE_READ, NN_BAD_ARGUMENT, "is a folder");
 }
 
 /* The first schema, as it was released. */
@@ -237,7 +238,7 @@ static void a_store_of_the_first_schema_is_read_as_it_is_and_migrated_to_write(v
     assert_int_equal(NN_OK, store_query(store, store_find("trial_brief"), &study, 1, NULL));
     assert_int_equal(NN_OK, store_row(store, store_find("trial_brief"), &found, NULL));
     assert_true(found);
-    assert_int_equal(7, store_column(store, store_find("trial_brief"), 3).integer);
+    assert_int_equal(7, store_column(store, store_find("trial_brief"), 4).integer);
     store_close(store, NULL);
   }
   store_close(open_store("first.db", STORE_WRITE), NULL);
