@@ -61,10 +61,6 @@ Status params_Linear(const Attrs *options, const Shape *in, LayerParam *params, 
   if (in->ndim < 2)
     return err_set(err, NN_SHAPE, "Linear: needs an input (n, ..., in), not of shape %s",
                    shape_text(in, text));
-  if (in->ndim > 3)
-    return err_set(err, NN_SHAPE,
-                   "Linear: the input has shape %s; put a Flatten layer before to make it (n, in)",
-                   shape_text(in, text));
   int64_t in_size = in->dims[in->ndim - 1];
   params[0] = (LayerParam){.name = "weight",
                            .shape = {.ndim = 2, .dims = {out_size, in_size}},

@@ -76,8 +76,10 @@ static Status check_labelled(const OpShape *call, int at, Err *err) {
   bool fits = logits->ndim >= 1 && labels->ndim == logits->ndim - 1;
   for (int i = 0; fits && i < labels->ndim; i++) fits = labels->dims[i] == logits->dims[i];
   if (!fits || logits->dims[logits->ndim - 1] == 0)
-    return err_set(err, NN_SHAPE, "%s: logits %s need a label a row: (n, c) and (n); labels are %s",
-                   name, shape_text(logits, tl), shape_text(labels, tb));
+    return err_set(err, NN_SHAPE,
+                   "%s: logits %s need a label a row: (n, c) and (n); labels are %s%s", name,
+                   shape_text(logits, tl), shape_text(labels, tb),
+                   labels->ndim == 1 && logits->ndim > 2 ? " (is a Flatten layer missing?)" : "");
   if (!weights) return NN_OK;
   if (call->dtype[at + 2] != call->dtype[at])
     return err_set(err, NN_DTYPE, "%s: class weights are %s and logits %s; convert one", name,

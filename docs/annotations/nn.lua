@@ -603,7 +603,7 @@ function nn.LayerNorm(dims, eps, elementwise_affine, bias, activation, options) 
 ---@return Layer
 function nn.LeakyReLU(slope, activation, options) end
 
---- Fully connected: y = x W^T + b for x (n, in), weight W (out, in), bias b (out).
+--- Fully connected: y = x W^T + b for x (n, ..., in), weight W (out, in), bias b (out).
 ---@param out integer
 ---@param bias? boolean
 ---@param activation? string|function

@@ -224,9 +224,12 @@ local function apply(layer, ...)
   return table.unpack(results, 1, results.n)
 end
 
+-- In a forward a tensor is a constant, as for ops: positions for an embedding, for example.
 function Layer:__call(x, ...)
   if traced(x) then
     return apply(self, x, ...)
+  elseif trace.active() and tensors.is_tensor(x) then
+    return apply(self, trace.current(self.kind).graph:param(x), ...)
   end
   return self:predict(select("#", ...) == 0 and x or { x, ... })
 end

@@ -225,6 +225,29 @@ tests["a built model shows its layers and parameters"] = function()
   testing.matches(tostring(model), "linear_1%s+%(N, 128%)%s+100,480")
 end
 
+tests["Linear keeps all axes but the last"] = function()
+  local model, x = nn.Sequential { nn.Linear(3) }, tensor.randn { 2, 5, 4, 7 }
+  local y = model:build(x):predict(x)
+  testing.equal(y:shape(), { 2, 5, 4, 3 })
+  testing.near(y:view { 40, 3 }, model:predict(x:view { 40, 7 }), 1e-6)
+end
+
+tests["a layer takes a tensor in a forward as a constant"] = function()
+  local Positions = nn.layer("Positions", {
+    init = function(self)
+      self.table = nn.Embedding(4, 3)
+    end,
+    forward = function(self, x)
+      return x + self.table(tensor.arange(0, 3, 1, "int64"))
+    end,
+  })
+  local model = Positions():build { 1, 4, 3 }
+  local table_ = model:weights()["embedding_1.weight"]
+  testing.near(model:predict(tensor.zeros { 2, 4, 3 })[2], table_)
+  local result = nn.gradcheck(Positions(), { 2, 4, 3 })
+  testing.ok(result.ok, tostring(result))
+end
+
 tests["mistakes name layer and line"] = function()
   local line = debug.getinfo(1, "l").currentline + 1
   local model = nn.Sequential { nn.Linear(4), nn.Linear(2) }
@@ -233,7 +256,10 @@ tests["mistakes name layer and line"] = function()
     model:predict(tensor.zeros { 2, 5 })
   end)
   testing.contains(message, ("(layer linear_1, tests/lua/test_nn_layers.lua:%d)"):format(line))
-  testing.raises("put a Flatten layer before", function() nn.Sequential { nn.Linear(3) }:build { 1, 2, 2, 2 } end)
+  testing.raises("labels are (2,) (is a Flatten layer missing?)", function()
+    nn.Sequential { nn.Linear(3) }:fit(data.set { x = tensor.zeros { 2, 1, 4, 4 }, y = tensor.new({ 0, 2 }, "int64") },
+      { epochs = 1 })
+  end)
   testing.raises("must be at least 1, not 0", function() nn.Sequential { nn.Linear(0) }:build { 1, 2 } end)
   testing.raises("Dropout: p must be", function()
     nn.Sequential { nn.Dropout(1), nn.Linear(1) }:fit(data.moons(), { epochs = 1 })
