@@ -1,5 +1,14 @@
 --- Reading studies from an open run store.
+local proc = require "core.proc"
+
 local M = {}
+
+--- A path that holds in any folder.
+---@param path string
+---@return string
+function M.absolute(path)
+  return path:sub(1, 1) == "/" and path or (proc.folder() or ".") .. "/" .. path
+end
 
 --- A study by its name or "name@version"; the newest of those, or of all when there is no name.
 ---@param opened userdata from core.store.open

@@ -1,7 +1,8 @@
 --- Running a recorded trial again, and whether it comes to the same.
 ---
---- The script and the modules it required are those the store holds, not those in the folder. The script
---- runs up to its sweep of the study's name, and there the one trial is run, in this process.
+--- The script and the modules it required are those the store holds, not those in the folder; files it reads, such
+--- as data, are looked for in the folder the sweep ran in. The script runs up to its sweep of the study's name,
+--- and there the one trial is run, in this process.
 local args = require "search.args"
 local json = require "search.json"
 local options = require "options"
@@ -176,6 +177,15 @@ local function search_recorded(files)
   end)
 end
 
+-- Relative paths of the script mean the folder it was run in; where that is gone, this one.
+local function enter_folder(session)
+  local folder, here = session and session.folder, proc.folder()
+  if folder and folder ~= here then
+    print(proc.enter(folder) and ("note: in the folder of the sweep, %s"):format(folder)
+      or ("note: the folder of the sweep, %s, is not there; in %s"):format(folder, here))
+  end
+end
+
 --- Run a recorded trial again. Ends the program: with status 0 when all is the same (or nothing was to
 --- be compared), 1 when something differs, 3 when the trial fails.
 ---@param file string the store
@@ -198,6 +208,8 @@ function M.rerun(file, number, given)
     words[i] = word
   end
   _G.arg = words
+  file = recorded.absolute(file)
+  enter_folder(found.session)
   search_recorded(found.files)
   require("search.sweep").instead = function(plan)
     if plan.name == found.study.name then

@@ -6,10 +6,6 @@ local store = require "core.store"
 
 local M = {}
 
-local function absolute(path)
-  return path:sub(1, 1) == "/" and path or (proc.folder() or ".") .. "/" .. path
-end
-
 --- Run the script of a study as it was started last. Its sweep finds what is done in the store.
 ---@param file string the store
 ---@param name? string of the study, or "name@version"; default the newest
@@ -27,11 +23,12 @@ function M.resume(file, name)
   if not session then
     return nil, ("run store '%s' has no study%s"):format(file, name and (" '%s'"):format(name) or "")
   end
-  local path = absolute(file)
+  local path = recorded.absolute(file)
   local entered
   entered, message = proc.enter(session.folder or ".")
   if not entered then
-    return nil, message
+    return nil, ("%s, where the sweep ran; if its script is elsewhere now, run that with --store %s"):format(message,
+      path)
   end
   local chunk
   chunk, message = loadfile(study.script, "t")

@@ -140,6 +140,35 @@ return search.sweep { name = "trained", objective = "min loss", table = false, s
     testing.matches(changed, "differs from what is recorded: epoch 3: ")
     testing.equal(code, 1)
   end,
+  ["rerun reads files where the sweep did, from any folder, and here when that one is gone"] = function()
+    local home, new = folder .. "/home", folder .. "/new"
+    testing.sh(("mkdir -p %s/sub && echo 3 > %s/rate.txt && echo 'return { rate = 5 }' > %s/sub/more.lua"):format(home,
+      home, home))
+    testing.write(home .. "/reads.lua", [[
+local search = require "search"
+local file = assert(io.open("rate.txt"))
+local rate = file:read("n")
+file:close()
+return search.sweep { name = "reads", objective = "max score", table = false, space = { x = { 1, 2 } },
+  run = function(trial) return { score = rate * trial.params.x * require("sub.more").rate } end }
+]])
+    local _, err, status = testing.sh(("cd %s && {nnrun} reads.lua --quiet --store reads.db"):format(home))
+    testing.equal(status, 0, err)
+    for _, place in ipairs { home, folder, "/" } do
+      local out
+      out, err, status = testing.sh(("cd %s && {nnrun} rerun %s/reads.db 2 --verify"):format(place, home))
+      testing.contains(out, "the same to the bit", err)
+      testing.equal(out:find("note: in the folder of the sweep, " .. home, 1, true) ~= nil, place ~= home)
+      testing.equal(status, 0)
+    end
+    testing.sh(("mv %s %s"):format(home, new))
+    local moved = testing.sh(("cd %s && {nnrun} rerun reads.db 2 --verify"):format(new))
+    testing.contains(moved, ("note: the folder of the sweep, %s, is not there; in %s"):format(home, new))
+    testing.contains(moved, "the same to the bit")
+    _, err, status = testing.sh(("cd %s && {nnrun} resume reads.db"):format(new))
+    testing.equal(status, 1)
+    testing.contains(err, "where the sweep ran; if its script is elsewhere now, run that with --store " .. new)
+  end,
   ["resume gives the command again, from any folder"] = function()
     testing.sh(("cd %s && TOO_BIG=1 {nnrun} %s --store again.db --quiet"):format(folder, script))
     local out, err, status = testing.sh(("cd / && {nnrun} resume %s/again.db"):format(folder))
