@@ -93,4 +93,51 @@ tests["every sampler with every pruner gives the same table for 1, 2, 4 and 8 wo
   same(dump(path), first, "killed and continued")
 end
 
+-- Repeats, repeats of what was proposed before, races, and fresh seeds for the winner.
+local CHOICE = [[
+local search, random = require "search", require "core.random"
+for _, case in ipairs {
+  { "seeds", "tpe", 3, false }, { "grid", "grid", 4, false }, { "race", "random", 5, true },
+  { "race-tpe", "tpe", 4, true },
+} do
+  local name, sampler, seeds, race = table.unpack(case)
+  search.sweep {
+    name = name, objective = "min loss", sampler = sampler, seeds = seeds, race = race, confirm = 3, lag = 2,
+    trials = seeds * 8, table = false, space = { x = { 0.1, 0.4, 0.5, 0.9 }, y = { 1, 2, 3 } },
+    run = function(trial)
+      local noise = random.uniform(trial.seed, "noise", 1)
+      return { loss = (trial.params.x - 0.45) ^ 2 * trial.params.y + 0.02 * noise }
+    end,
+  }
+end
+]]
+
+tests["repeats, races and fresh seeds give the same table for 2 and 8 workers, and after kills"] = function()
+  local script = testing.write(folder .. "/choice.lua", CHOICE)
+  local function run(path, workers, before)
+    local _, err, status = testing.sh(("%s{nnrun} %s --quiet -j %d --store %s"):format(before or "", script, workers,
+      path))
+    return status, err
+  end
+  local two, eight, killed = folder .. "/choice2.db", folder .. "/choice8.db", folder .. "/choice-killed.db"
+  for path, workers in pairs { [two] = 2, [eight] = 8 } do
+    local status, err = run(path, workers)
+    testing.equal(status, 0, err)
+  end
+  local first = dump(two)
+  local fresh, raced = 0, 0
+  for _, line in ipairs(first) do
+    fresh = fresh + (line:find("^%S+ %-%d") and 1 or 0)
+    raced = raced + (line:find("^race %d") and 1 or 0)
+  end
+  testing.ok(fresh >= 4 * 3, ("%d trials on fresh seeds"):format(fresh))
+  testing.ok(raced < 8 * 5, ("%d trials in the race of 8 configurations on 5 seeds"):format(raced))
+  same(dump(eight), first, "8 workers")
+  for i = 1, 4 do
+    run(killed, i, "timeout -s KILL 0.05 ")
+  end
+  testing.equal((run(killed, 3)), 0)
+  same(dump(killed), first, "killed and continued")
+end
+
 return testing.run(tests)
