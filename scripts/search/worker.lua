@@ -28,30 +28,28 @@ local function script_line()
   end
 end
 
--- Rows of metrics in what `run` returned, reported unless `fit` has done so already.
-local function take_result(trial, result)
-  local rows = result.epochs
-  if type(rows) ~= "table" then
-    rows = { result }
-  elseif #trial.rows > 0 then
-    return
-  end
-  for i, row in ipairs(rows) do
-    trial:report(math.tointeger(row.epoch) or #trial.rows + i, row)
+-- Metrics that `run` returned are of the whole trial, and stand with its last epoch.
+local function take_metrics(trial, metrics)
+  if type(metrics) == "table" and not trial:left() then
+    local last = trial.rows[#trial.rows]
+    trial:report(math.tointeger(metrics.epoch) or last and last.epoch or 1, metrics)
   end
 end
 
--- What `run` returned besides is of the whole trial, and stands with its last epoch.
-local function take_more(trial, more)
-  if type(more) == "table" and not trial:left() then
-    local last = trial.rows[#trial.rows]
-    trial:report(last and last.epoch or 1, more)
+-- A history that `run` returned, reported unless `fit` has done so already, or metrics.
+local function take_result(trial, result)
+  if type(result.epochs) ~= "table" then
+    return take_metrics(trial, result)
+  end
+  for i, row in ipairs(#trial.rows == 0 and result.epochs or {}) do
+    trial:report(math.tointeger(row.epoch) or i, row)
   end
 end
 
 -- The message that ends a trial whose `run` returned.
 local function conclude(trial, objective, result, more)
   local done = { kind = "done", state = "finished" }
+  local reported = #trial.rows
   if type(result) == "number" then
     done.last = result + 0.0
     done.best = done.last
@@ -65,8 +63,8 @@ local function conclude(trial, objective, result, more)
     end
     done.last, done.best, done.best_epoch = objective:value_of(trial.rows)
   end
-  done.epochs, done.weights = #trial.rows, trial.weights
-  take_more(trial, more)
+  done.epochs, done.weights = reported > 0 and reported or #trial.rows, trial.weights
+  take_metrics(trial, more)
   done.samples = trial.samples
   if trial:left() then
     return { kind = "done", state = "paused", epochs = #trial.rows, last = done.last, best = done.best }

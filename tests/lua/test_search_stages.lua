@@ -123,6 +123,28 @@ return testing.run {
       testing.equal(#trial.epochs > 1, i <= 3)
     end
   end,
+  ["a loop that breaks at a pause and returns its metrics goes on from there"] = function()
+    local study = search.sweep { name = "breaks", objective = "min loss", store = ":memory:", quiet = true,
+      table = false, arguments = {}, trials = 4, space = { x = { 1, 2, 3, 4 } },
+      pruner = search.pruner.halving { size = 4, reduction = 2 },
+      run = function(trial)
+        local _, from = trial:resume()
+        local loss
+        for epoch = (from or 0) + 1, 8 do
+          loss = trial.params.x + 1 / epoch
+          trial:save(tostring(loss))
+          if trial:report(epoch, { loss = loss }) then
+            break
+          end
+        end
+        return { loss = loss }
+      end }
+    local counts = {}
+    for i, trial in ipairs(study.trials) do
+      counts[i] = trial.epoch_count
+    end
+    testing.equal(counts, { 8, 2, 1, 1 })
+  end,
   ["halving judges repeats of a configuration together"] = function()
     local trials = everywhere(12, 2, "search.pruner.halving { size = 6, max_epochs = 9 }")
     for i = 1, 12, 2 do
