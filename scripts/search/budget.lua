@@ -8,7 +8,9 @@ local options = require "options"
 
 local M = {}
 
-local UNITS = { s = 1, m = 60, h = 3600, d = 86400 }
+local UNITS = { -- in seconds
+  s = 1, sec = 1, second = 1, m = 60, min = 60, minute = 60, h = 3600, hour = 3600, d = 86400, day = 86400,
+}
 
 -- Seconds of "90", "10m", "1h30m"; nil for anything else.
 local function seconds_of(text)
@@ -17,11 +19,12 @@ local function seconds_of(text)
   end
   local total, rest = 0, text
   while rest ~= "" do
-    local number, unit, more = rest:match("^(%d+%.?%d*)([smhd])[a-z]*%s*(.*)$")
-    if not number then
+    local number, word, more = rest:match("^(%d+%.?%d*)%s*(%a+)%s*(.*)$")
+    local unit = word and (UNITS[word] or UNITS[word:match("^(%a%a+)s$")])
+    if not unit then
       return nil
     end
-    total, rest = total + tonumber(number) * UNITS[unit], more
+    total, rest = total + tonumber(number) * unit, more
   end
   return total
 end
@@ -54,11 +57,11 @@ end
 --- Whether one more configuration fits a budget of epochs or samples.
 ---@param budget table
 ---@param spent number by the trials that are known
----@param known integer how many those are
+---@param known integer how many those are, at least one
 ---@param coming integer trials that are not known, those of the configuration included
 ---@return boolean
 function M.fits(budget, spent, known, coming)
-  return known == 0 or spent + spent / known * coming <= budget.amount
+  return spent + spent / known * coming <= budget.amount
 end
 
 --- What earlier runs of the program have used of a budget of seconds.

@@ -472,6 +472,10 @@ function M.run(crew, plan, trials, record, progress)
     end
   end
   control.close(self.listener)
+  if self.order.full then
+    progress:note(("budget of %s: no more than %d trial%s"):format(plan.budget.text, self.order.total,
+      self.order.total == 1 and "" or "s"))
+  end
   return { stopped = self.stopping, hopeless = self.hopeless, total = self.order.total }
 end
 

@@ -109,6 +109,30 @@ function M.result_of(self, config)
   return result
 end
 
+-- What the trials of a configuration took of a budget, and how many those were.
+local function cost_of(self, config)
+  local first, last = numbers_of(self, config)
+  local sum = 0
+  for number = first, last do
+    local trial = self.trials[number]
+    sum = sum + ((self.counts.kind == "epochs" and trial.epoch_count or trial.samples) or 0)
+  end
+  return sum, last - first + 1
+end
+
+-- Whether one more configuration fits a budget of epochs or samples; WAIT while nothing says what one takes.
+local function fits(self, config)
+  if not self.counts or config == 1 then
+    return true
+  elseif self.told > 0 then
+    return budgets.fits(self.counts, self.spent, self.known, (config - self.told) * self.plan.seeds)
+  elseif not complete(self, 1) then
+    return M.WAIT
+  end
+  local spent, known = cost_of(self, 1)
+  return budgets.fits(self.counts, spent, known, (config - 1) * self.plan.seeds)
+end
+
 -- Tell sampler and pruner of all configurations up to `config`; false when one has not ended.
 local function tell_up_to(self, config)
   while self.told < config do
@@ -120,12 +144,8 @@ local function tell_up_to(self, config)
       self.plan.sampler.tell(k, M.result_of(self, k))
     end
     if self.counts then
-      local first, last = numbers_of(self, k)
-      for number = first, last do
-        local trial = self.trials[number]
-        local cost = self.counts.kind == "epochs" and trial.epoch_count or trial.samples
-        self.spent, self.known = self.spent + (cost or 0), self.known + 1
-      end
+      local cost, count = cost_of(self, k)
+      self.spent, self.known = self.spent + cost, self.known + count
     end
     if self.plan.pruner then
       local first, last = numbers_of(self, k)
@@ -152,7 +172,11 @@ local function params_of(self, config)
   if not tell_up_to(self, config - self.lag) then
     return M.WAIT
   end
-  if self.counts and not budgets.fits(self.counts, self.spent, self.known, (config - self.told) * self.plan.seeds) then
+  local room = fits(self, config)
+  if room == M.WAIT then
+    return M.WAIT
+  elseif not room then
+    self.full = true
     return nil
   end
   local recorded = self.plan.recorded[config]

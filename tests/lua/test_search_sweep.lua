@@ -1,6 +1,7 @@
 --- Sweeps: what a study says, the same whatever the number of workers, and what is asked on the command line.
 local testing = require "testing"
 
+local budgets = require "search.budget"
 local search = require "search"
 local store = require "core.store"
 local sweeping = require "sweeping"
@@ -39,6 +40,28 @@ return testing.run {
       counts[i] = #study.trials
     end
     testing.equal(counts, { counts[1], counts[1], counts[1] })
+  end,
+  ["a budget of epochs starts nothing beside the first trial before it is known what one takes"] = function()
+    for _, workers in ipairs { 1, 4 } do
+      local study = sweep { trials = 30, seeds = 2, sampler = "random", space = { x = search.float(0, 1) },
+        workers = workers, budget = { epochs = 13 }, run = function(trial)
+          for epoch = 1, 3 do
+            trial:report(epoch, { loss = trial.params.x })
+          end
+        end }
+      testing.equal(#study.trials, 4)
+    end
+  end,
+  ["budgets of time are read, and what is none is refused"] = function()
+    for text, seconds in pairs {
+      ["90"] = 90, ["10m"] = 600, ["1h30m"] = 5400, ["2 hours 5 min"] = 7500,
+      ["10 seconds"] = 10, ["1.5d"] = 129600,
+    } do
+      testing.equal(budgets.parse(text).amount, seconds + 0.0, text)
+    end
+    for _, text in ipairs { "10ms", "soon", "10 parsecs", "0s", "", "m", "-5" } do
+      testing.equal(budgets.parse(text), nil, text)
+    end
   end,
   ["a budget of seconds starts no trial that cannot end in it, and writes that down"] = function()
     local path = fresh ".db"
@@ -119,6 +142,15 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
       testing.equal({ trial.state, trial.last, trial.best }, { "finished", 3.0, 3.0 }, "return " .. i)
       testing.equal(#trial.epochs, i == 3 and 2 or 1)
     end
+  end,
+  ["metrics that are returned after reports stand with the last of them, and are no epoch"] = function()
+    local trial = sweep({ space = { x = { 1 } }, run = function(trial)
+      trial:report(10, { loss = 5 })
+      trial:report(20, { loss = 4 })
+      return { loss = 3, accuracy = 1 }, { size = 7 }
+    end }).trials[1]
+    testing.equal(trial.epochs, { { epoch = 10, loss = 5 }, { epoch = 20, loss = 3, accuracy = 1, size = 7 } })
+    testing.equal({ trial.last, trial.best_epoch, trial.epoch_count }, { 3.0, 20, 2 })
   end,
   ["best and last of a trial follow the objective"] = function()
     local function zigzag(trial)
