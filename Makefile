@@ -97,8 +97,18 @@ $(BUILD)/%.$(1).$(2).o: %.c $(BUILD)/flags
 endef
 $(foreach i,$(ISAS),$(eval $(call KERNEL_RULE,f32,$(i),F32))$(eval $(call KERNEL_RULE,f64,$(i),F64)))
 
-# The scripts are bytes of this object.
-$(BUILD)/bindings/embedded.o: $(shell find scripts -name '*.lua' 2>/dev/null) bindings/modules.def
+# The scripts are bytes of this object, and so is what Lua's compiler makes of them.
+SCRIPTS := $(shell find scripts -name '*.lua')
+$(BUILD)/bindings/embedded.o: private FLAGS += -Wa,-I,$(BUILD)
+$(BUILD)/bindings/embedded.o: $(SCRIPTS) $(SCRIPTS:%.lua=$(BUILD)/%.luac) bindings/modules.def
+
+$(BUILD)/%.luac: %.lua $(BUILD)/bindings/tools/compile
+	@mkdir -p $(@D)
+	$(Q)$(BUILD)/bindings/tools/compile $< $@
+
+$(BUILD)/bindings/tools/compile: $(BUILD)/bindings/tools/compile.o
+	$(call say,LINK)
+	$(Q)$(CC) -o $@ $< $(LDFLAGS) $(LUA_LIBS) $(SAN)
 
 # In tests that include fail_alloc.h the library's allocations can be made to fail.
 FAIL_ALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup

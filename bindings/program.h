@@ -9,15 +9,10 @@
 
 #include <lua.h>
 #include <stdbool.h>
-#include <stddef.h>
 
 /* Exit statuses beside 0 and 1; a script's own status may be any other. */
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
-/* An embedded script, or NULL when there is none of that module name. `file` may be NULL. */
-const char *embedded_find(const char *module, size_t *size, const char **file);
-/* The same by its file name as chunk names show it, "nn.lua". */
-const char *embedded_file(const char *file, size_t *size);
 /* Make every embedded module known to `require` (package.preload). */
 void embedded_preload(lua_State *L);
 
