@@ -15,6 +15,8 @@ local KILL_AFTER = 1     -- seconds from SIGABRT (which reports the script line)
 local MAX_KILLS = 2      -- a trial whose worker is killed (SIGKILL) is tried again so often
 local SAME_FAILURES = 4  -- so many first trials failing alike end the sweep
 
+local LONGEST_OUTPUT = 65536 -- bytes kept of what a trial prints, from its end
+
 local Loop = {}
 Loop.__index = Loop
 
@@ -134,6 +136,10 @@ local function pause(self, slot)
   wake(self)
 end
 
+local function output_of(worker)
+  return table.concat(worker.output):sub(-LONGEST_OUTPUT)
+end
+
 local function finish(self, slot, result)
   if retry(self, slot, result) then
     wake(self)
@@ -141,7 +147,7 @@ local function finish(self, slot, result)
   end
   local worker, trial = self.slots[slot], take(self, slot)
   result.seconds = (trial.spent or 0) + proc.now() - worker.begun
-  result.output = table.concat(worker.output)
+  result.output = output_of(worker)
   self.ended, self.seconds = self.ended + 1, self.seconds + result.seconds
   self.record:finish(trial, result)
   if trial.kept and (self.plan.checkpoints ~= "last" or result.state == "failed") then
@@ -277,7 +283,7 @@ function on.message(self, slot, value)
     worker.exit = value
   elseif value.kind == "done" then
     finish(self, slot, value)
-    if value.reason == "error" then
+    if value.leaving then
       worker.leaving = true -- it ends by itself; a clean one takes its place
     else
       assign(self, slot)
@@ -288,6 +294,10 @@ end
 function on.output(self, slot, text)
   local worker = self.slots[slot]
   worker.output[#worker.output + 1] = text
+  worker.size = worker.size + #text
+  if worker.size > 2 * LONGEST_OUTPUT then -- a trial may print for hours
+    worker.output, worker.size = { output_of(worker) }, LONGEST_OUTPUT
+  end
   if self.plan.quiet or not worker.trial then
     return
   end

@@ -12,7 +12,6 @@ Record.__index = Record
 local BATCH = 0.1          -- seconds results may wait for their commit
 local GIT_SECONDS = 5      -- git may take to describe the working folder
 local LONGEST_DIFF = 1 << 20 -- bytes kept of what was not committed
-local LONGEST_OUTPUT = 65536 -- bytes kept of what a trial prints, from its end
 
 -- A store that fails ends the sweep; what was committed remains.
 local function check(result, message)
@@ -225,16 +224,9 @@ end
 --- Metrics of one epoch: a row with `epoch`.
 function Record:metrics(trial, row)
   for name, value in pairs(row) do
-    local id = self.names[name]
-    if not id and name ~= "epoch" then
-      self:write("name_add", name)
-      for _, known in ipairs(check(self.store:rows("name_list"))) do
-        self.names[known.name] = known.id
-      end
-      id = self.names[name]
-    end
-    if id then
-      self:write("metric_add", trial.id, row.epoch, id, value + 0.0)
+    if name ~= "epoch" then
+      self.names[name] = self.names[name] or self:write("name_add", name)
+      self:write("metric_add", trial.id, row.epoch, self.names[name], value + 0.0)
     end
   end
 end
@@ -298,7 +290,7 @@ function Record:finish(trial, result)
     result.best_epoch, result.seconds, result.reason, result.message, result.line, result.signal,
     result.rss_kb, result.weights, result.samples, trial.id)
   if result.output and result.output ~= "" then
-    self:write("output_set", trial.id, result.output:sub(-LONGEST_OUTPUT))
+    self:write("output_set", trial.id, result.output)
   end
 end
 

@@ -3,9 +3,9 @@
 --- successor starts from clean memory.
 ---
 --- Messages out: {kind="report", rows}, {kind="exit", code, line} before os.exit, and {kind="done",
---- state, last, best, best_epoch, epochs, message, line, reason}; search/trial.lua sends the rest. Rows of
---- metrics wait up to PACE seconds for company: a message an epoch would cost short trials a tenth of
---- their time.
+--- state, last, best, best_epoch, epochs, message, line, reason, leaving}, of which the last says that the worker
+--- ends; search/trial.lua sends the rest. Rows of metrics wait up to PACE seconds for company: a message an epoch
+--- would cost short trials a tenth of their time.
 local proc = require "core.proc"
 local seals = require "data.seal"
 local trials = require "search.trial"
@@ -89,7 +89,7 @@ local function on_error(message)
   local line = script_line()
   if type(message) ~= "string" then
     message = (getmetatable(message) or {}).__tostring and tostring(message)
-      or ("(error object is a %s value)"):format(type(message))
+      or ("%s(error object is a %s value)"):format(line and line .. ": " or "", type(message))
   end
   local frames = {}
   for frame in debug.traceback("", 2):gmatch("[^\n]+") do
@@ -172,6 +172,7 @@ function M.serve(channel, spec)
       channel:exit(0)
     end
     local done, clean = M.perform(spec, job, channel, current)
+    done.leaving = not clean
     channel:send(done)
     if not clean then
       channel:exit(0)

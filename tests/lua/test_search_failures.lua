@@ -42,7 +42,8 @@ return search.sweep { name = "full", objective = "max score", sampler = "random"
     if testing.reduced() then
       testing.skip "under a sanitizer a process ends when memory is refused"
     end
-    local study = sweep { memory = "80M", space = { kind = { "table", "fine", "tensor" } }, run = function(trial)
+    local kinds = { "table", "fine", "tensor" }
+    local study = sweep { memory = "80M", workers = 1, space = { kind = kinds }, run = function(trial)
       local kept = {}
       for i = 1, trial.params.kind == "fine" and 0 or 1e7 do
         kept[i] = trial.params.kind == "tensor" and require("tensor").ones { 1000, 1000 } or ("x"):rep(1000) .. i
@@ -55,6 +56,32 @@ return search.sweep { name = "full", objective = "max score", sampler = "random"
       testing.contains(trial.message or "80M per trial", "80M per trial")
     end
     testing.raises('must be bytes, or e.g. "500M"', function() sweep { memory = "many" } end)
+  end,
+  ["an error that is no text still names its line"] = function()
+    local study = sweep { space = { kind = { "table", "nil", "text" } }, run = function(trial)
+      error(({ table = {}, text = setmetatable({}, { __tostring = function() return "told" end }) })[trial.params.kind])
+    end }
+    for i, wanted in ipairs { "a table", "a nil" } do
+      testing.matches(study.trials[i].message, "failures.lua:%d+: %(error object is " .. wanted .. " value%)")
+    end
+    testing.equal(study.trials[3].message, "told")
+  end,
+  ["of a trial that prints without end the last is kept, here and in the store"] = function()
+    local path = fresh ".db"
+    local proc = require "core.proc"
+    local before = proc.resident()
+    sweep { space = { x = { 1 } }, store = path, run = function()
+      for i = 1, 400000 do
+        io.stdout:write(("line %07d %s\n"):format(i, ("x"):rep(86)))
+      end
+      return { loss = 1 }
+    end }
+    local opened = assert(store.open(path, "read"))
+    local text = opened:rows("output_of_trial", 1)[1].text
+    opened:close()
+    testing.equal(#text, 65536)
+    testing.matches(text, "\nline 0400000 x+\n$")
+    testing.ok(testing.reduced() or proc.resident() - before < 20000, "40 MB of output were kept in memory")
   end,
   ["a trial of which nothing is heard is ended, also inside a loop, and its line named"] = function()
     local study = sweep { stall = 1.5, run = function(trial)
