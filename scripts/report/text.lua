@@ -1,20 +1,25 @@
 --- Words and numbers as reports show them: widths in columns, digits that mean something.
 local M = {}
 
---- Replaces control characters with spaces and bytes that are no UTF-8 with "?", so that text can go
---- on a line of a terminal, a plot script or a page.
+--- Replaces control characters but tabs and ends of lines with spaces, and bytes that are no UTF-8 with "?".
 ---@param text any converted with tostring
 ---@return string
-function M.clean(text)
-  text = tostring(text):gsub("%c", " ")
+function M.lines(text)
+  text = tostring(text):gsub("[^%C\n\t]", " ")
   while true do
     local length, bad = utf8.len(text)
     if length then
-      -- C1 controls and line separators are valid UTF-8, and still not for one line of text
-      return (text:gsub("\u{2028}", " "):gsub("\u{2029}", " "):gsub("\xC2[\x80-\x9F]", " "))
+      return (text:gsub("\xC2[\x80-\x9F]", " ")) -- C1 controls are valid UTF-8
     end
     text = text:sub(1, bad - 1) .. "?" .. text:sub(bad + 1)
   end
+end
+
+--- The same on one line, so that text can go into a table, a plot script or a page.
+---@param text any converted with tostring
+---@return string
+function M.clean(text)
+  return (M.lines(text):gsub("[\n\t]", " "):gsub("\u{2028}", " "):gsub("\u{2029}", " "))
 end
 
 -- Columns of one character: 0 for combining marks, 2 for East Asian wide ranges and emoji.

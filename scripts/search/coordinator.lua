@@ -5,6 +5,7 @@ local control = require "search.control"
 local deaths = require "search.death"
 local orders = require "search.order"
 local proc = require "core.proc"
+local text_of = require "report.text"
 
 local M = {}
 
@@ -141,6 +142,7 @@ local function output_of(worker)
 end
 
 local function finish(self, slot, result)
+  result.message = result.message and text_of.lines(result.message) -- a script may raise any bytes
   if retry(self, slot, result) then
     wake(self)
     return

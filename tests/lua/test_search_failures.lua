@@ -57,10 +57,12 @@ return search.sweep { name = "full", objective = "max score", sampler = "random"
     end
     testing.raises('must be bytes, or e.g. "500M"', function() sweep { memory = "many" } end)
   end,
-  ["an error that is no text still names its line"] = function()
-    local study = sweep { space = { kind = { "table", "nil", "text" } }, run = function(trial)
-      error(({ table = {}, text = setmetatable({}, { __tostring = function() return "told" end }) })[trial.params.kind])
+  ["an error that is no text still names its line, and one of odd bytes can be read and exported"] = function()
+    local told = setmetatable({}, { __tostring = function() return "told" end })
+    local study = sweep { space = { kind = { "table", "nil", "text", "bytes" } }, run = function(trial)
+      error(({ table = {}, text = told, bytes = "a\0b\27[1m\xff\nthe \u{e4} next" })[trial.params.kind], 0)
     end }
+    testing.equal(study.trials[4].message, "a b [1m?\nthe \u{e4} next")
     for i, wanted in ipairs { "a table", "a nil" } do
       testing.matches(study.trials[i].message, "failures.lua:%d+: %(error object is " .. wanted .. " value%)")
     end
