@@ -1,5 +1,6 @@
 /* Graphs in Lua: module core.graph. Models are traced into one; scripts rarely see it. */
 #include "node.h"
+#include "tensor.h"
 
 #include "graph/gradcheck.h"
 
@@ -190,6 +191,16 @@ static int node_dtype(lua_State *L) {
   return 1;
 }
 
+static int node_size(lua_State *L) {
+  lua_pushinteger(L, shape_count(&node_of(L)->shape));
+  return 1;
+}
+
+static int node_newindex(lua_State *L) {
+  return binding_raisef(L, "a value of a model that is being built cannot be written to; make "
+                           "another from its parts, with where, concat or scatter_add");
+}
+
 /* node:is_view() -> whether it is another value's memory under another shape */
 static int node_is_view(lua_State *L) {
   const Node *node = node_of(L);
@@ -229,14 +240,24 @@ static const luaL_Reg graph_methods[] = {
     {"__gc", graph_gc},      {"__close", graph_gc},
     {"__len", graph_size},   {NULL, NULL},
 };
-static const luaL_Reg node_methods[] = {{"shape", node_shape},         {"dtype", node_dtype},
-                                        {"graph", node_graph},         {"is_view", node_is_view},
-                                        {"__tostring", node_tostring}, {NULL, NULL}};
+static const luaL_Reg node_methods[] = {
+    {"shape", node_shape},         {"dtype", node_dtype}, {"graph", node_graph},
+    {"is_view", node_is_view},     {"size", node_size},   {"__newindex", node_newindex},
+    {"__tostring", node_tostring}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"new", graph_new_}, {"is_node", graph_is_node}, {NULL, NULL}};
 
 int luaopen_core_graph(lua_State *L) {
   binding_new_type(L, GRAPH_TYPE, graph_methods);
   binding_new_type(L, NODE_TYPE, node_methods);
   luaL_newlib(L, functions);
+  luaL_getmetatable(L, NODE_TYPE); /* methods as tensors have them: core.op adds the ops */
+  lua_getfield(L, -1, "__index");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__methods");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -4, "methods");
+  lua_pushcclosure(L, tensor_index_node, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
   return 1;
 }

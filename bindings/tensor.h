@@ -9,6 +9,8 @@ void tensor_push_element(lua_State *L, const Tensor *tensor, int64_t index);
 /* __index and __newindex: t[i], t[{i, j}], t["2:5, 1"], t[mask]; see tensor_index.c. Upvalue 1 of
  * the first is the table of methods. */
 int tensor_index(lua_State *L);
+/* The __index of a value of a graph, in the same way. */
+int tensor_index_node(lua_State *L);
 int tensor_newindex(lua_State *L);
 /* The place, from 0, of an index that counts from 1, or from the end when negative. */
 int64_t tensor_check_place(lua_State *L, int64_t index, const Shape *shape, int axis);

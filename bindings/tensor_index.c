@@ -5,6 +5,7 @@
  * places. Numbers count from 1, or from the end when negative; int64 tensors hold places as argmax,
  * sort and labels give them, from 0; other tensors are masks. Elements or whole rows of the first
  * axis are views and share memory; every other selection is a copy. */
+#include "node.h"
 #include "tensor.h"
 
 #include <ctype.h>
@@ -200,20 +201,19 @@ static void select_text(lua_State *L, const char *text, const Shape *shape, Sele
   }
 }
 
-/* The selection that the key at `key` makes of `tensor`. A mask of the whole shape, and places of
- * several axes, change `tensor` and the shape to what they select from. */
-static void select_key(lua_State *L, int key, Tensor *tensor, Selection *selection) {
+/* The selection that the key at `key` makes of a tensor of this shape. A mask of the whole shape
+ * changes `shape` to what it selects from. */
+static void select_key(lua_State *L, int key, Shape *shape, Selection *selection) {
   const Tensor *by = binding_test_tensor(L, key);
   luaL_checkstack(L, 2 * MAX_DIMS, "index");
   bool flat = by && by->dtype != DTYPE_I64 && by->shape.ndim > 1;
   if (flat) {
     char a[SHAPE_TEXT_SIZE], b[SHAPE_TEXT_SIZE];
-    if (!shape_equal(&by->shape, &tensor->shape))
+    if (!shape_equal(&by->shape, shape))
       binding_raisef(L, "a mask of shape %s does not fit a tensor of shape %s",
-                     shape_text(&by->shape, a), shape_text(&tensor->shape, b));
-    tensor->shape = (Shape){.ndim = 1, .dims = {tensor_count(by)}};
+                     shape_text(&by->shape, a), shape_text(shape, b));
+    *shape = (Shape){.ndim = 1, .dims = {tensor_count(by)}};
   }
-  const Shape *shape = &tensor->shape;
   if (shape->ndim == 0)
     binding_raisef(L, "a tensor without axes has no elements to index; see item");
   selection->axes = shape->ndim;
@@ -288,8 +288,9 @@ static bool is_view(const Selection *selection) {
   return true;
 }
 
-/* A selection of a tensor that takes part in a gradient is made of operations, in Lua. */
-static int index_tracked(lua_State *L, const Selection *selection) {
+/* A selection of a tensor that takes part in a gradient, or of a value of a graph, is made of
+ * operations, in Lua. */
+static int select_by_ops(lua_State *L, const Selection *selection) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "tensor.select");
   lua_call(L, 1, 1);
@@ -323,8 +324,8 @@ static int index_selection(lua_State *L) {
   Selection selection;
   Tensor tensor = *binding_check_tensor(L, 1);
   bool tracked = ((const TensorBox *)lua_touserdata(L, 1))->tracked;
-  select_key(L, 2, &tensor, &selection);
-  if (tracked) return index_tracked(L, &selection);
+  select_key(L, 2, &tensor.shape, &selection);
+  if (tracked) return select_by_ops(L, &selection);
   if (selection.shape.ndim == 0 && is_view(&selection)) {
     tensor_push_element(L, &tensor, selection.pick[0].first);
     return 1;
@@ -350,14 +351,14 @@ static int index_selection(lua_State *L) {
   return 1;
 }
 
-/* A method by name; a text with a digit, a colon or a minus in front is an index. */
-int tensor_index(lua_State *L) {
-  if (lua_type(L, 2) != LUA_TSTRING) return index_selection(L);
+/* Push the method the key names (nil when there is none); false, and nothing, when the key is an
+ * index: a text with a digit, a colon or a minus in front, or no text. */
+static bool push_method(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return false;
   lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return true;
   const char *name = lua_tostring(L, 2);
-  if (*name == ':' || *name == '-' || *name == ' ' || isdigit((unsigned char)*name))
-    return index_selection(L);
+  if (*name == ':' || *name == '-' || *name == ' ' || isdigit((unsigned char)*name)) return false;
   lua_getglobal(L, "require"); /* methods written in Lua come with the module */
   if (lua_isfunction(L, -1)) {
     lua_pushliteral(L, "tensor");
@@ -365,7 +366,18 @@ int tensor_index(lua_State *L) {
   }
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(1));
-  return 1;
+  return true;
+}
+
+int tensor_index(lua_State *L) { return push_method(L) ? 1 : index_selection(L); }
+
+int tensor_index_node(lua_State *L) {
+  if (push_method(L)) return 1;
+  const NodeBox *node = binding_check_node(L, 1);
+  Shape shape = graph_node(node->box->graph, node->ref)->shape;
+  Selection selection;
+  select_key(L, 2, &shape, &selection);
+  return select_by_ops(L, &selection);
 }
 
 /* ---- writing ---- */
@@ -397,7 +409,7 @@ int tensor_newindex(lua_State *L) {
   if (name && (isalpha((unsigned char)*name) || *name == '_' || *name == '\0'))
     return binding_raisef(L, "a tensor has no field '%s' to set", name);
   tape_check_write(L, 1, "writing to an element");
-  select_key(L, 2, &view, &selection);
+  select_key(L, 2, &view.shape, &selection);
   const Tensor *value = value_for(L, tensor->dtype, &selection.shape);
   Walk walk = walk_make(&selection, &view);
   size_t element = dtype_size(tensor->dtype);

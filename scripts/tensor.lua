@@ -20,6 +20,7 @@
 local core = require "core.tensor"
 local einsum = require "tensor.einsum"
 local gradient = require "tensor.gradient"
+local graphs = require "core.graph"
 local linalg = require "core.linalg"
 local op = require "core.op"
 local shapes = require "tensor.shapes"
@@ -115,14 +116,16 @@ for _, row in ipairs(op.rows()) do
   end
 end
 
--- Functions of the parts, and methods of those that take a tensor first.
+-- Functions of the parts, and methods of those that take a tensor first; what changes shapes is a method of a
+-- model's values, too.
 local NO_METHODS = { stack = true, meshgrid = true }
 for name, f in pairs(shapes) do
   M[name] = f
   if not NO_METHODS[name] then
-    core.methods[name] = f
+    core.methods[name], graphs.methods[name] = f, f
   end
 end
+graphs.methods.view = op.reshape
 for name, f in pairs(linalg) do
   core.methods[name] = f
 end

@@ -248,6 +248,30 @@ tests["a layer takes a tensor in a forward as a constant"] = function()
   testing.ok(result.ok, tostring(result))
 end
 
+tests["values of a model are indexed and reshaped as tensors are"] = function()
+  local x = tensor.randn { 4, 3, 5 }
+  local picks = { ":, 2", ":, -1, 2:4", ":, ::-1", { {}, { 1, 3, 2 } }, { {}, {}, tensor.new({ 4, 0, 4 }, "int64") } }
+  for _, key in ipairs(picks) do
+    local Pick = nn.layer("Pick", { forward = function(_, value) return value[key] * 1 end })
+    local want = x[key]
+    testing.near(Pick():build(x):predict(x), want)
+    local result = nn.gradcheck(Pick(), { 4, 3, 5 })
+    testing.ok(result.ok, tostring(result))
+  end
+  local Shapes = nn.layer("Shapes", {
+    forward = function(_, value)
+      testing.equal(value:size(), 15 * value:shape()[1])
+      local left, right = table.unpack(value:split({ 2, 3 }, 3))
+      return tensor.stack({ left:unsqueeze(2):squeeze(2), right[":, :, 2:3"] }, 2):view { -1, 12 }
+    end,
+  })
+  local want = tensor.stack({ x[":, :, 1:2"], x[":, :, 4:5"] }, 2):view { 4, 12 }
+  testing.near(Shapes():build(x):predict(x), want)
+  testing.raises("cannot be written to; make another", function()
+    nn.layer("Write", { forward = function(_, value) value[1] = 0 end })():build(x)
+  end)
+end
+
 tests["mistakes name layer and line"] = function()
   local line = debug.getinfo(1, "l").currentline + 1
   local model = nn.Sequential { nn.Linear(4), nn.Linear(2) }
