@@ -22,7 +22,7 @@ enum { SLOT_CLOSED, SLOT_OPEN };
 
 /* Spin this long for a task (or for the last part), then sleep. Waking a sleeper costs about 5 to
  * 50 us; the gaps between the parallel kernels of one training step are shorter. */
-enum { SPIN_NANOSECONDS = 30 * 1000, SPINS_PER_LOOK = 32, CACHE_LINE = 64 };
+enum { SPIN_NANOSECONDS = 200 * 1000, SPINS_PER_LOOK = 32, CACHE_LINE = 64 };
 
 typedef struct Slot {
   atomic_int state;

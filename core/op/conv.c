@@ -200,13 +200,17 @@ Status infer_conv_weight_grad(OpShape *call, Err *err) {
     return err_set(err, NN_SHAPE, "conv_weight_grad: %s and %s are not sides of one convolution",
                    shape_text(large, tl), shape_text(small, ts));
   }
-  call->out = *large;
-  call->out.dims[0] = small->dims[1];
-  call->out.dims[1] = large->dims[1] / groups;
-  for (int i = 0; i < axes; i++) call->out.dims[2 + i] = kernel[i];
-  call->out_dtype = call->dtype[0];
-  call->more[0].shape = (Shape){.ndim = 1, .dims = {small->dims[1]}};
-  call->more[0].dtype = call->dtype[0];
+  int64_t pieces = (int64_t)attrs->at[CONV_PIECES].number;
+  if (pieces < 1 || pieces > INT32_MAX)
+    return err_set(err, NN_BAD_ARGUMENT, "conv_weight_grad: pieces must be at least 1, not %lld",
+                   (long long)pieces);
+  Shape *weight = &call->out, *bias = &call->more[0].shape;
+  weight->ndim = bias->ndim = 0;
+  if (pieces > 1) weight->dims[weight->ndim++] = bias->dims[bias->ndim++] = pieces;
+  weight->dims[weight->ndim++] = bias->dims[bias->ndim++] = small->dims[1];
+  weight->dims[weight->ndim++] = large->dims[1] / groups;
+  for (int i = 0; i < axes; i++) weight->dims[weight->ndim++] = kernel[i];
+  call->out_dtype = call->more[0].dtype = call->dtype[0];
   return NN_OK;
 }
 
@@ -243,23 +247,35 @@ static Attrs common_attrs(OpId op, const Attrs *from) {
   return attrs;
 }
 
-/* g summed over all axes but that of the channels */
-static Ref emit_bias_grad(OpBuilder *build, Ref g) {
+/* g summed over the first of its axes, or over all but that of the channels */
+static Ref emit_sum(OpBuilder *build, Ref g, int axes) {
   Attrs attrs;
   op_attr_defaults(OP_sum, &attrs);
-  int axes = build->shape(build, g)->ndim - 1;
   attrs.at[0].count = axes;
   for (int i = 0; i < axes; i++) attrs.at[0].list[i] = i == 0 ? 0 : i + 1;
   return op_emit(build, OP_sum, g, REF_NONE, &attrs);
 }
 
-static Ref emit_weight_grad(OpGrad *grad, Ref large, Ref small) {
+static Ref emit_bias_grad(OpBuilder *build, Ref g) {
+  return emit_sum(build, g, build->shape(build, g)->ndim - 1);
+}
+
+/* The gradient in the weights, and unless `bias` is NULL that in the bias. */
+static Ref emit_weight_grad(OpGrad *grad, Ref large, Ref small, Ref *bias) {
   OpBuilder *build = grad->builder;
   const Shape *weight = build->shape(build, grad->in[1]);
   Attrs attrs = common_attrs(OP_conv_weight_grad, grad->attrs);
   attrs.at[CONV_KERNEL].count = weight->ndim - 2;
   memcpy(attrs.at[CONV_KERNEL].list, weight->dims + 2, 2 * sizeof(int64_t));
-  return op_emit(build, OP_conv_weight_grad, large, small, &attrs);
+  ConvShape shape =
+      conv_shape(build->shape(build, large), build->shape(build, small), weight, &attrs);
+  int64_t pieces = conv_pieces(&shape);
+  attrs.at[CONV_PIECES].number = (double)pieces;
+  Ref made = op_emit(build, OP_conv_weight_grad, large, small, &attrs);
+  if (bias) *bias = build->result(build, made, 1);
+  if (pieces == 1) return made;
+  if (bias) *bias = emit_sum(build, *bias, 1);
+  return emit_sum(build, made, 1);
 }
 
 /* With G the gradient of y = conv(x, W) + b:  dx = conv_transpose(G, W), dW[o][c][k] = the sum of
@@ -285,8 +301,7 @@ Status grad_conv(OpGrad *grad, Err *err) {
     grad->in_grads[0] = op_emit(build, OP_conv_transpose, g, grad->in[1], &attrs);
   }
   if (grad->wants[1]) {
-    Ref made = grad->in_grads[1] = emit_weight_grad(grad, x, g);
-    if (bias) grad->in_grads[2] = build->result(build, made, 1);
+    grad->in_grads[1] = emit_weight_grad(grad, x, g, bias ? &grad->in_grads[2] : NULL);
   } else if (bias) {
     grad->in_grads[2] = emit_bias_grad(build, g);
   }
@@ -302,7 +317,7 @@ Status grad_conv_transpose(OpGrad *grad, Err *err) {
     Attrs attrs = common_attrs(OP_conv, grad->attrs);
     grad->in_grads[0] = op_emit(build, OP_conv, g, grad->in[1], &attrs);
   }
-  if (grad->wants[1]) grad->in_grads[1] = emit_weight_grad(grad, g, x);
+  if (grad->wants[1]) grad->in_grads[1] = emit_weight_grad(grad, g, x, NULL);
   if (grad->inputs > 2 && grad->wants[2]) grad->in_grads[2] = emit_bias_grad(build, g);
   return NN_OK;
 }

@@ -11,7 +11,7 @@
 
 /* Attributes; the last one is output_padding of conv_transpose, kernel of conv_weight_grad. */
 enum { CONV_STRIDE, CONV_PADDING, CONV_DILATION, CONV_GROUPS, CONV_OUTPUT_PADDING };
-enum { CONV_KERNEL = CONV_OUTPUT_PADDING };
+enum { CONV_KERNEL = CONV_OUTPUT_PADDING, CONV_PIECES };
 
 typedef struct ConvAxis {
   int64_t large, small, kernel; /* sizes */
@@ -54,8 +54,20 @@ typedef struct ConvLayout {
 } ConvLayout;
 ConvLayout conv_gather_layout(const ConvShape *shape, bool transposed, size_t element);
 
-/* The same for conv_weight_grad, whose unit is a block of small channels; all parts read all
- * images. */
+/* conv_weight_grad works in jobs, each the sums over one piece of the images for a slice of the
+ * small channels. What it copies of the large side it copies for every slice, so there are more
+ * slices than one only where there are more threads than pieces. */
+typedef struct ConvJobs {
+  int64_t pieces, slices;
+} ConvJobs;
+ConvJobs conv_jobs(const Attrs *attrs, int parts);
+/* The shape of the weights: that of the result without the axis of several pieces. */
+Shape conv_weight_shape(const Shape *out, const Attrs *attrs);
+/* Pieces that are worth a sum of their own; by the shapes alone, so that bits do not depend on the
+ * number of threads. */
+int64_t conv_pieces(const ConvShape *shape);
+
+/* The same as ConvLayout for conv_weight_grad. */
 typedef struct ConvGradLayout {
   int64_t left, width;        /* of a copied row of the large side */
   int64_t band_rows, bands;   /* rows of the small side */

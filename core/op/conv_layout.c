@@ -3,6 +3,8 @@
 
 #include "op/family.h"
 
+#include <string.h>
+
 /* ---- geometry ---- */
 
 ConvShape conv_shape(const Shape *large, const Shape *small, const Shape *weight,
@@ -202,19 +204,33 @@ size_t scratch_conv_transpose(const OpShape *call) {
 }
 
 size_t scratch_conv_weight_grad(const OpShape *call) {
-  ConvShape shape = conv_shape(call->shape[0], call->shape[1], &call->out, call->attrs);
+  Shape weight = conv_weight_shape(&call->out, call->attrs);
+  ConvShape shape = conv_shape(call->shape[0], call->shape[1], &weight, call->attrs);
   if (conv_is_winograd(&shape))
     return conv_winograd_layout(&shape, false, true, dtype_size(call->out_dtype)).bytes;
   return conv_grad_layout(&shape, dtype_size(call->out_dtype)).bytes;
 }
 
-/* As many parts as have 25 microseconds of work each (see gemm_parts), at most `units`. */
+/* Multiply-adds of a convolution. */
+static double products_of(const ConvShape *shape) {
+  return (double)shape->batch * (double)shape->small * (double)shape->large /
+         (double)shape->groups * (double)shape->y.small * (double)shape->x.small *
+         (double)shape->y.kernel * (double)shape->x.kernel;
+}
+
+/* 25 microseconds of one core (see gemm_parts). */
+static const double products_per_part = 1e6;
+
+/* Parts of a gathering op, at most one a unit. Each prepares the weights for itself; but where that
+ * is little, there are several for each thread, and a thread that was held up takes fewer. */
 static int parts_for(const ConvShape *shape, int64_t units, int threads) {
-  const double products_per_part = 1e6;
-  double products = (double)shape->batch * (double)shape->small * (double)shape->large /
-                    (double)shape->groups * (double)shape->y.small * (double)shape->x.small *
-                    (double)shape->y.kernel * (double)shape->x.kernel;
-  return family_parts(products, products_per_part, units, threads);
+  enum { FINER = 4, MOST_FINE = 16 };
+  const double products_per_fine_part = 3e7;
+  double products = products_of(shape);
+  int parts = family_parts(products, products_per_part, units, threads);
+  int most = FINER * threads < MOST_FINE ? FINER * threads : MOST_FINE;
+  int fine = threads > 1 ? family_parts(products, products_per_fine_part, units, most) : 1;
+  return fine > parts ? fine : parts;
 }
 
 /* Units of a gathering op. */
@@ -235,9 +251,38 @@ int parts_conv_transpose(const OpCall *call, int threads) {
   return parts_for(&shape, units_of(&shape, true, dtype_size(call->out.dtype)), threads);
 }
 
+/* ---- pieces of conv_weight_grad ---- */
+
+int64_t conv_pieces(const ConvShape *shape) {
+  enum { MOST = 8, PIXELS = 512 }; /* with fewer pixels to a weight its sums cost more than that */
+  double most = products_of(shape) / (2 * products_per_part);
+  double pixels = (double)shape->batch * (double)shape->y.small * (double)shape->x.small;
+  if (most > pixels / PIXELS) most = pixels / PIXELS;
+  if (most > (double)shape->batch) most = (double)shape->batch;
+  return most < 2 ? 1 : most > MOST ? MOST : (int64_t)most;
+}
+
+ConvJobs conv_jobs(const Attrs *attrs, int parts) {
+  ConvJobs jobs = {.pieces = (int64_t)attrs->at[CONV_PIECES].number, .slices = 1};
+  if (parts > jobs.pieces) jobs.slices = parts / jobs.pieces;
+  return jobs;
+}
+
+Shape conv_weight_shape(const Shape *out, const Attrs *attrs) {
+  Shape weight = *out;
+  if (attrs->at[CONV_PIECES].number == 1) return weight;
+  weight.ndim--;
+  memmove(weight.dims, weight.dims + 1, (size_t)weight.ndim * sizeof *weight.dims);
+  return weight;
+}
+
 int parts_conv_weight_grad(const OpCall *call, int threads) {
-  ConvShape shape =
-      conv_shape(&call->in[0].shape, &call->in[1].shape, &call->out.shape, call->attrs);
+  Shape weight = conv_weight_shape(&call->out.shape, call->attrs);
+  ConvShape shape = conv_shape(&call->in[0].shape, &call->in[1].shape, &weight, call->attrs);
   int64_t blocks = (shape.small + CONV_BLOCK - 1) / CONV_BLOCK;
-  return parts_for(&shape, blocks, threads);
+  ConvJobs jobs = conv_jobs(call->attrs, threads);
+  if (threads == 1) return 1;
+  if (jobs.slices > blocks) jobs.slices = blocks;
+  int most = (int)(jobs.pieces * jobs.slices);
+  return family_parts(products_of(&shape), products_per_part, most, most);
 }

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "base/rng.h"
+#include "op/conv.h"
 #include "op_case.h"
 
 enum { SHAPES = 60, MAX_PARTS = 3 };
@@ -195,10 +196,12 @@ static void run_try(const Try *try, Tensor *out, Tensor *more) {
   free(call.scratch);
 }
 
+/* Rounding grows with the root of what is added up. */
 static void assert_close(const Conv *c, int number, const Try *try, const Tensor *got,
                          const double *want) {
   double size = (double)(c->in * c->kernel[0] * c->kernel[1] + c->n * c->small[0] * c->small[1]);
-  double tolerance = (got->dtype == DTYPE_F32 ? 1e-6 : 1e-15) * (4 + sqrt(size));
+  double pieces = try->op == OP_conv_weight_grad ? try->attrs.at[CONV_PIECES].number : 1;
+  double tolerance = (got->dtype == DTYPE_F32 ? 1e-6 : 1e-15) * (4 + sqrt(size * pieces));
   for (int64_t i = 0; i < tensor_count(got); i++)
     if (!is_close(tensor_get(got, i), want[i], tolerance))
       fail_msg("%s of shape %d, %s, %s, %d parts: element %lld is %.9g, not %.9g",
@@ -239,6 +242,51 @@ static void check_op(const Conv *c, int number, Try try, const Tensor *shape, co
   tensor_release(&sums);
 }
 
+static Tensor pieces_like(const Tensor *tensor, int64_t pieces) {
+  Tensor made, shape = *tensor;
+  shape.shape.ndim = tensor->shape.ndim + 1;
+  shape.shape.dims[0] = pieces;
+  memcpy(shape.shape.dims + 1, tensor->shape.dims, (size_t)tensor->shape.ndim * sizeof(int64_t));
+  made = like(&shape);
+  return made;
+}
+
+/* Sums over the pieces, in the first of them. */
+static void add_pieces(Tensor *tensor, int64_t pieces) {
+  int64_t count = tensor_count(tensor) / pieces;
+  for (int64_t i = 0; i < count; i++) {
+    double sum = 0;
+    for (int64_t p = 0; p < pieces; p++) sum += tensor_get(tensor, p * count + i);
+    tensor_set(tensor, i, sum);
+  }
+}
+
+/* The pieces add up to the whole, and are the same to the bit for any number of parts. */
+static void check_pieces(const Conv *c, int number, Try try, const Sides *sides,
+                         const Expected *want) {
+  enum { PIECES = 3 };
+  Tensor out = pieces_like(&sides->weight, PIECES), bias = pieces_like(&sides->bias, PIECES);
+  Tensor out_parts = like(&out), bias_parts = like(&bias);
+  try.attrs.at[CONV_PIECES].number = PIECES;
+  try.parts = 1, try.begin = 0, try.end = c->n;
+  run_try(&try, &out, &bias);
+  for (try.parts = 2; try.parts <= 3 * PIECES; try.parts++) {
+    run_try(&try, &out_parts, &bias_parts);
+    assert_memory_equal(out.data, out_parts.data, tensor_bytes(&out));
+    assert_memory_equal(bias.data, bias_parts.data, tensor_bytes(&bias));
+  }
+  add_pieces(&out, PIECES);
+  add_pieces(&bias, PIECES);
+  Tensor sum = out, sum_bias = bias;
+  sum.shape = sides->weight.shape, sum_bias.shape = sides->bias.shape;
+  assert_close(c, number, &try, &sum, want->weight);
+  assert_close(c, number, &try, &sum_bias, want->bias);
+  tensor_release(&out);
+  tensor_release(&bias);
+  tensor_release(&out_parts);
+  tensor_release(&bias_parts);
+}
+
 static void check_conv(const Conv *c, int number, DType dtype, Isa isa) {
   Sides sides = sides_of(c, dtype);
   Expected want = expect(c, &sides);
@@ -252,6 +300,7 @@ static void check_conv(const Conv *c, int number, DType dtype, Isa isa) {
   check_op(c, number, forward, &sides.small, want.small, &sides.bias, NULL);
   check_op(c, number, back, &sides.large, want.large, &sides.bias, NULL);
   check_op(c, number, weight, &sides.weight, want.weight, &sides.bias, want.bias);
+  check_pieces(c, number, weight, &sides, &want);
   expected_free(&want);
   sides_free(&sides);
 }

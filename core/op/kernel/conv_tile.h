@@ -111,6 +111,15 @@ static inline void scatter_row(real *out, int64_t plane, int64_t step, const rea
 /* The 3 x 3 forms in conv_winograd.c, where conv_is_winograd says so. */
 void K(conv_winograd)(const OpCall *call, const ConvShape *shape, bool transposed, int part,
                       int parts);
-void K(conv_winograd_weight)(const OpCall *call, const ConvShape *shape, int part, int parts);
+
+/* A job of conv_weight_grad: see ConvJobs. */
+typedef struct WeightJob {
+  const OpCall *call;
+  const ConvShape *shape;
+  int piece, pieces, slice, slices;
+  real *weight, *bias; /* of the piece; the bias NULL when nobody reads it */
+  char *scratch;
+} WeightJob;
+void K(conv_winograd_weight)(const WeightJob *job);
 
 #endif

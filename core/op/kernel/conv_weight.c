@@ -4,28 +4,28 @@
  *
  * A tile holds the sums of up to 6 neighbouring elements of the large side (of one row of the
  * kernel, kx and c together) by two vectors of small channels, or 14 by one, and runs over the
- * pixels of a band, which both sides have copied with channels last. Parts take blocks of small
- * channels, and each goes through all images, so the bits do not depend on their number. */
+ * pixels of a band, which both sides have copied with channels last. A job goes through the images
+ * of its piece in their order, so the bits do not depend on the number of parts. */
 #include "op/kernel/conv_tile.h"
 
-typedef struct WeightJob {
-  const OpCall *call;
-  ConvShape shape;
+typedef struct Plain {
+  const WeightJob *of;
+  const ConvShape *shape;
   ConvGradLayout layout;
   const ConvAxis *y, *x;
   bool depthwise;
   int64_t in, out;         /* large channels of a group, and small ones (depthwise: 1, and all) */
-  int64_t first, channels; /* small channels of this part ... */
+  int64_t first, channels; /* small channels of the slice ... */
   int64_t first_in, pixel; /* ... and the large ones they need, and how many */
   int64_t line;            /* elements of a small pixel in the copy: its blocks in whole vectors */
   real *large, *small, *sums;
   int64_t first_row; /* of the large side, in `large` */
-} WeightJob;
+} Plain;
 
 /* ---- a band ---- */
 
 /* Copy what rows [begin, end) of the small side read of the large one. */
-static void copy_large(WeightJob *job, int64_t image, int64_t begin, int64_t end) {
+static void copy_large(Plain *job, int64_t image, int64_t begin, int64_t end) {
   int64_t plane = job->y->large * job->x->large, pixel = job->pixel;
   int64_t low = begin * job->y->stride - job->y->before;
   int64_t high =
@@ -43,16 +43,16 @@ static void copy_large(WeightJob *job, int64_t image, int64_t begin, int64_t end
                    .channels = pixel,
                    .rows = high - low + 1,
                    .width = job->x->large};
-  copy.from = (const real *)job->call->in[0].data +
-              (image * job->shape.large + job->first_in) * plane + low * job->x->large;
+  copy.from = (const real *)job->of->call->in[0].data +
+              (image * job->shape->large + job->first_in) * plane + low * job->x->large;
   K(conv_copy_band)(&copy);
 }
 
-/* Rows [begin, end) of the part's channels on the small side, each group in whole vectors. */
-static void copy_small(WeightJob *job, int64_t image, int64_t begin, int64_t end) {
+/* Rows [begin, end) of the job's channels on the small side, each group in whole vectors. */
+static void copy_small(Plain *job, int64_t image, int64_t begin, int64_t end) {
   int64_t plane = job->y->small * job->x->small;
-  const real *from = (const real *)job->call->in[1].data +
-                     (image * job->shape.small + job->first) * plane + begin * job->x->small;
+  const real *from = (const real *)job->of->call->in[1].data +
+                     (image * job->shape->small + job->first) * plane + begin * job->x->small;
   BandCopy copy = {.plane = plane,
                    .to = job->small,
                    .pixel = job->line,
@@ -68,15 +68,15 @@ static void copy_small(WeightJob *job, int64_t image, int64_t begin, int64_t end
 }
 
 /* One block of small channels, `small` and `sums` being its own, over a band. */
-static void add_block(const WeightJob *job, const real *small, real *sums, int64_t channel,
-                      int vectors, int64_t begin, int64_t end) {
+static void add_block(const Plain *job, const real *small, real *sums, int64_t channel, int vectors,
+                      int64_t begin, int64_t end) {
   WeightTile tile = {.large_pixel = job->x->stride * job->pixel,
                      .small_line = job->x->small * job->line,
                      .small_pixel = job->line,
                      .pixels = job->x->small};
   int64_t row = job->layout.width * job->pixel, stride = job->y->stride;
   int64_t kw = job->x->kernel, in = job->in;
-  bool joined = !job->depthwise && job->x->dilation == 1 && job->shape.groups == 1;
+  bool joined = !job->depthwise && job->x->dilation == 1 && job->shape->groups == 1;
   int64_t runs = joined ? 1 : kw, length = joined ? kw * in : in;
   if (job->depthwise) runs = 1, length = kw;
   int64_t pieces = pieces_of(length, job->depthwise ? CONV_LANE_ROWS : tile_most(vectors));
@@ -117,7 +117,7 @@ typedef struct Block {
 } Block;
 
 /* The block that begins at small channel c; its buffers follow those of the one before. */
-static Block block_at(const WeightJob *job, int64_t c, const Block *before) {
+static Block block_at(const Plain *job, int64_t c, const Block *before) {
   int64_t group = c / job->out, rest = (group + 1) * job->out - c;
   int64_t depth = job->y->kernel * job->x->kernel * job->in;
   Block block = {.channel = c, .group = group, .vectors = block_vectors(rest)};
@@ -128,16 +128,16 @@ static Block block_at(const WeightJob *job, int64_t c, const Block *before) {
   return block;
 }
 
-static int64_t next_block(const WeightJob *job, int64_t c) {
+static int64_t next_block(const Plain *job, int64_t c) {
   Block block = block_at(job, c, NULL);
   return c + block.count;
 }
 
 /* sums[tap][c][o] to out[o][c][tap] */
-static void store_block(const WeightJob *job, const Block *block) {
+static void store_block(const Plain *job, const Block *block) {
   int64_t taps = job->y->kernel * job->x->kernel, in = job->in;
   int64_t width = block->vectors * VL;
-  real *out = (real *)job->call->out.data + block->channel * in * taps;
+  real *out = job->of->weight + block->channel * in * taps;
   for (int64_t k = 0; k < block->count; k++)
     for (int64_t c = 0; c < in; c++, out += taps)
       for (int64_t t = 0; t < taps; t++) out[t] = block->sums[(t * in + c) * width + k];
@@ -159,11 +159,11 @@ static void add_bias(const Block *block, real *bias, int64_t line, int64_t pixel
   }
 }
 
-/* The part's small channels: whole blocks, so that parts share no vector. */
-static void choose_channels(WeightJob *job, int part, int parts) {
+/* The job's small channels: whole blocks, so that slices share no vector. */
+static void choose_channels(Plain *job, int slice, int slices) {
   int64_t blocks = 0, c = 0;
-  for (; c < job->shape.small; c = next_block(job, c)) blocks++;
-  Range range = part_range(blocks, part, parts);
+  for (; c < job->shape->small; c = next_block(job, c)) blocks++;
+  Range range = part_range(blocks, slice, slices);
   int64_t index = 0;
   for (c = 0; index < range.begin; index++) c = next_block(job, c);
   job->first = c;
@@ -179,19 +179,20 @@ static void choose_channels(WeightJob *job, int part, int parts) {
   job->pixel = job->depthwise ? job->channels : (last - first + 1) * job->in;
 }
 
-static void weight_part(WeightJob *job) {
-  const OpCall *call = job->call;
+static void run_images(Plain *job) {
   int64_t depth = job->y->kernel * job->x->kernel * job->in;
   int64_t end = job->first + job->channels;
-  real *bias = call->more[0].data;
+  int64_t bands = job->layout.bands;
+  Range images = part_range(job->shape->batch, job->of->piece, job->of->pieces);
+  real *bias = job->of->bias;
   memset(job->sums, 0, (size_t)(job->line * depth) * sizeof(real));
   if (bias) memset(bias + job->first, 0, (size_t)job->channels * sizeof(real));
-  for (int64_t unit = 0; unit < job->shape.batch * job->layout.bands; unit++) {
-    int64_t begin = unit % job->layout.bands * job->layout.band_rows;
+  for (int64_t unit = images.begin * bands; unit < images.end * bands; unit++) {
+    int64_t begin = unit % bands * job->layout.band_rows;
     int64_t stop = begin + job->layout.band_rows;
     if (stop > job->y->small) stop = job->y->small;
-    copy_large(job, unit / job->layout.bands, begin, stop);
-    copy_small(job, unit / job->layout.bands, begin, stop);
+    copy_large(job, unit / bands, begin, stop);
+    copy_small(job, unit / bands, begin, stop);
     Block block = block_at(job, job->first, NULL);
     for (;;) {
       int64_t channel =
@@ -209,24 +210,44 @@ static void weight_part(WeightJob *job) {
   }
 }
 
-KERNEL(conv_weight_grad) {
-  WeightJob job = {.call = call};
-  job.shape = conv_shape(&call->in[0].shape, &call->in[1].shape, &call->out.shape, call->attrs);
-  if (conv_is_winograd(&job.shape)) {
-    K(conv_winograd_weight)(call, &job.shape, part, parts);
-    return;
-  }
-  job.layout = conv_grad_layout(&job.shape, sizeof(real));
-  job.y = &job.shape.y, job.x = &job.shape.x;
-  job.depthwise = conv_depthwise(&job.shape);
-  job.in = job.shape.large / job.shape.groups;
-  job.out = job.depthwise ? job.shape.small : job.shape.small / job.shape.groups;
-  choose_channels(&job, part, parts);
+static void run_plain(const WeightJob *of) {
+  const ConvShape *shape = of->shape;
+  Plain job = {.of = of, .shape = shape, .y = &shape->y, .x = &shape->x};
+  job.layout = conv_grad_layout(shape, sizeof(real));
+  job.depthwise = conv_depthwise(shape);
+  job.in = shape->large / shape->groups;
+  job.out = job.depthwise ? shape->small : shape->small / shape->groups;
+  choose_channels(&job, of->slice, of->slices);
   if (job.channels == 0) return;
-  char *scratch = (char *)call->scratch + (size_t)part * job.layout.bytes;
+  char *scratch = of->scratch;
   job.large = take_scratch(&scratch, (size_t)job.layout.large * sizeof(real));
   job.small = take_scratch(&scratch, (size_t)job.layout.small * sizeof(real));
   job.sums = take_scratch(&scratch, (size_t)job.layout.sums * sizeof(real));
   memset(job.large, 0, (size_t)job.layout.large * sizeof(real)); /* beside rows it stays */
-  weight_part(&job);
+  run_images(&job);
+}
+
+KERNEL(conv_weight_grad) {
+  Shape weight = conv_weight_shape(&call->out.shape, call->attrs);
+  ConvShape shape = conv_shape(&call->in[0].shape, &call->in[1].shape, &weight, call->attrs);
+  bool winograd = conv_is_winograd(&shape);
+  ConvJobs jobs = conv_jobs(call->attrs, parts);
+  Range range = part_range(jobs.pieces * jobs.slices, part, parts);
+  size_t bytes = winograd ? conv_winograd_layout(&shape, false, true, sizeof(real)).bytes
+                          : conv_grad_layout(&shape, sizeof(real)).bytes;
+  WeightJob job = {.call = call,
+                   .shape = &shape,
+                   .pieces = (int)jobs.pieces,
+                   .slices = (int)jobs.slices,
+                   .scratch = (char *)call->scratch + (size_t)part * bytes};
+  for (int64_t i = range.begin; i < range.end; i++) {
+    job.piece = (int)(i / jobs.slices), job.slice = (int)(i % jobs.slices);
+    job.weight = (real *)call->out.data + job.piece * shape_count(&weight);
+    job.bias = call->more[0].data;
+    if (job.bias) job.bias += job.piece * shape.small;
+    if (winograd)
+      K(conv_winograd_weight)(&job);
+    else
+      run_plain(&job);
+  }
 }

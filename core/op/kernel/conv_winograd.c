@@ -302,13 +302,13 @@ void K(conv_winograd)(const OpCall *call, const ConvShape *shape, bool transpose
 
 /* ---- conv_weight_grad ---- */
 
-/* The small channels of a part: [first, first + count), in whole blocks. */
+/* Small channels: [first, first + count), in whole blocks. */
 typedef struct Slice {
   int64_t first, count, line; /* line: in whole vectors */
 } Slice;
 
-static Slice slice_of(int64_t channels, int part, int parts) {
-  Range range = part_range((channels + 2 * VL - 1) / (2 * VL), part, parts);
+static Slice slice_of(int64_t channels, int slice, int slices) {
+  Range range = part_range((channels + 2 * VL - 1) / (2 * VL), slice, slices);
   int64_t first = range.begin * 2 * VL, end = range.end * 2 * VL;
   if (end > channels) end = channels;
   if (first > end) first = end;
@@ -391,8 +391,8 @@ static void add_products(const Winograd *job, const Slice *slice, int64_t tiles)
 }
 
 /* The weights' gradient from the sums. */
-static void store_weights(const Winograd *job, const Slice *slice) {
-  real *out = (real *)job->call->out.data + slice->first * job->in * 9;
+static void store_weights(const Winograd *job, const Slice *slice, real *out) {
+  out += slice->first * job->in * 9;
   int64_t step = job->in * slice->line;
   for (int64_t o = 0, at = 0; o < slice->line; o += 2 * VL) {
     int64_t width = block_width(slice->line - o);
@@ -406,28 +406,29 @@ static void store_weights(const Winograd *job, const Slice *slice) {
   }
 }
 
-void K(conv_winograd_weight)(const OpCall *call, const ConvShape *shape, int part, int parts) {
-  Winograd job = {.call = call, .shape = shape};
-  job.layout = conv_winograd_layout(shape, false, true, sizeof(real));
+void K(conv_winograd_weight)(const WeightJob *weight) {
+  Winograd job = {.call = weight->call, .shape = weight->shape};
+  job.layout = conv_winograd_layout(weight->shape, false, true, sizeof(real));
   prepare(&job, false);
-  Slice slice = slice_of(job.out, part, parts);
+  Slice slice = slice_of(job.out, weight->slice, weight->slices);
   if (slice.count == 0) return;
   job.made_step = job.layout.tiles * slice.line + CONV_BLOCK;
-  char *scratch = (char *)call->scratch + (size_t)part * job.layout.bytes;
+  char *scratch = weight->scratch;
   job.source = take_scratch(&scratch, (size_t)job.layout.source * sizeof(real));
   job.values = take_scratch(&scratch, (size_t)job.layout.values * sizeof(real));
   job.made = take_scratch(&scratch, (size_t)job.layout.made * sizeof(real));
   job.sums = take_scratch(&scratch, (size_t)job.layout.sums * sizeof(real));
   job.strip = take_scratch(&scratch, (size_t)job.layout.strip * sizeof(real));
   memset(job.source, 0, (size_t)job.layout.source * sizeof(real)); /* beside rows it stays */
-  real *bias = call->more[0].data;
+  real *bias = weight->bias;
   if (bias) bias = memset(bias + slice.first, 0, (size_t)slice.count * sizeof *bias);
   memset(job.sums, 0, (size_t)(16 * job.in * slice.line) * sizeof *job.sums);
-  for (int64_t index = 0; index < job.layout.units; index++) {
+  Range units = part_range(job.layout.units, weight->piece, weight->pieces);
+  for (int64_t index = units.begin; index < units.end; index++) {
     Unit unit = unit_at(&job, index);
     transform_unit(&job, &unit);
     transform_small(&job, &slice, &unit, bias);
     add_products(&job, &slice, unit.tiles);
   }
-  store_weights(&job, &slice);
+  store_weights(&job, &slice, weight->weight);
 }
