@@ -253,7 +253,14 @@ function M.run(file_exists, word, ...)
     complain("%s: %s", word, message)
     return 1
   end
-  io.write(text)
+  local written, failure = io.write(text)
+  if written then
+    written, failure = io.stdout:flush()
+  end
+  if not written then
+    complain("%s: cannot write the output: %s", word, failure)
+    return 1
+  end
   return 0
 end
 

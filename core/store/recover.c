@@ -134,5 +134,6 @@ Status store_recover(const char *from, const char *to, StoreRecovery *recovery, 
     status = err_set(err, NN_STORE, "cannot write all of '%s'; is the disk full?", to);
   sqlite3_close(old);
   sqlite3_close(new);
+  if (status != NN_OK) unlink(to); /* it was not there before, and may be asked for again */
   return status;
 }

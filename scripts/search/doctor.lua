@@ -78,7 +78,7 @@ function M.doctor(file, to, recover)
   to = to or (file:gsub("%.db$", "")) .. "-recovered.db"
   local saved, message = store.recover(file, to)
   if not saved then
-    return nil, found == message and message or found .. "\n" .. message
+    return nil, (found == message or found == "") and message or found .. "\n" .. message
   end
   local _, kept, finished = examine(to)
   return ("%ssaved %d rows into %s: %d stud%s, %d trial%s%s\n"):format(text, saved.rows, to, kept,

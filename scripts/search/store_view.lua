@@ -14,6 +14,8 @@ local M = {}
 
 M.FOLDER = "results" -- where sweeps put their stores
 
+local LONGEST_STATE = 40 -- columns; the state may be the message a sweep ended with
+
 local function when(seconds)
   return seconds and os.date("%Y-%m-%d %H:%M", math.floor(seconds)) or ""
 end
@@ -56,7 +58,7 @@ function M.list(file)
         store = path, study = study.name, version = study.version, objective = study.objective,
         trials = study.trials and ("%d/%d"):format(study.done, study.trials) or study.done,
         failed = study.failed, sampler = study.sampler, seeds = study.seeds,
-        created = when(study.created), state = study.outcome or "not ended",
+        created = when(study.created), state = text.cut(study.outcome or "not ended", LONGEST_STATE),
       }
     end
     opened:close()
@@ -123,10 +125,12 @@ function M.show(file, id)
     return show_trial(study, number)
   end
   local info, looks = study.info, study:looks_text()
+  local failure = (study.outcome or ""):match("^error: .*")
   return ("study '%s' version %d: %s, sampler %s, seed %d, %d trial%s of %s, script %s, %s\n"):format(
     study.name, study.version, info.objective, info.sampler, info.seed, #study.trials,
     #study.trials == 1 and "" or "s", study.planned or "the grid", info.script,
     when(study.created)) .. study:text() .. (looks and looks .. "\n" or "")
+    .. (failure and "the last run ended with an " .. failure .. "\n" or "")
 end
 
 --- The best configuration of a study.

@@ -5,6 +5,7 @@ local testing = require "testing"
 local search = require "search"
 local store = require "core.store"
 local sweeping = require "sweeping"
+local view = require "search.store_view"
 
 local dump, fresh, run, script, sweep = sweeping.dump, sweeping.fresh, sweeping.run, sweeping.toy, sweeping.small
 
@@ -23,6 +24,10 @@ return search.sweep { name = "full", objective = "max score", sampler = "random"
     local _, err, status = testing.sh(("ulimit -f 400; {nnrun} %s --quiet -j 2 --store %s"):format(file, path))
     testing.equal(status, 1)
     testing.matches(err, "run store '.-': .*; what is recorded is kept")
+    testing.contains(assert(view.show(path)), "the last run ended with an error: run store '")
+    for line in assert(view.list(path)):gmatch("[^\n]+") do
+      testing.ok(utf8.len(line) < 250, line) -- the state's column is cut
+    end
     local _, again, code = run(file, "--quiet -j 2 --store " .. path)
     testing.equal(code, 0, again)
     run(file, "--quiet -j 1 --store " .. whole)
