@@ -1,10 +1,11 @@
--- nnrun beside its peers: every workload in turn, ours and theirs, several rounds; medians and ratios.
+-- nnrun beside its peers, and on two threads beside itself on one: every workload in turn, ours and theirs,
+-- several rounds; medians and ratios.
 --
 --   nnrun tests/tools/compare.lua PEERS.py [ROUNDS] [WORKLOAD ...]
 --
 -- PEERS.py runs `WORKLOAD --peer P --threads N --repeat R` and prints a JSON line with `seconds`; it needs
--- Debian's python3-torch, python3-sklearn and python3-optuna. The ratio is the peer's time by ours,
--- round by round; quote its median on a machine that does nothing else.
+-- Debian's python3-torch, python3-sklearn and python3-optuna; `-` leaves them out. The ratio is the peer's time
+-- by ours, round by round; quote its median on a machine that does nothing else.
 local json = require "search.json"
 
 local program = "/proc/" .. io.open("/proc/self/stat"):read("n") .. "/exe"
@@ -18,18 +19,20 @@ for i = 3, #arg do
   wanted[arg[i]] = true
 end
 
+local ALONE = "nnrun, one thread"
+
 local WORK = {
   { "mlp_mnist", 1, { "torch", "torch --variant foreach", "sklearn" } },
   { "mlp_wide", 1, { "torch" } },
-  { "mlp_wide", 2, { "torch" } },
+  { "mlp_wide", 2, { "torch", ALONE } },
   { "planar", 1, { "torch", "torch-manual" } },
   { "logistic", 1, { "torch-manual" } },
   { "logistic_by_hand", 1, { "numpy" }, "logistic" },
   { "lenet", 1, { "torch", "torch --variant cl", "torch --variant foreach" } },
   { "cifarnet", 1, { "torch", "torch --variant cl" } },
-  { "cifarnet", 2, { "torch", "torch --variant cl" } },
+  { "cifarnet", 2, { "torch", "torch --variant cl", ALONE } },
   { "lstm", 1, { "torch", "torch --variant foreach" } },
-  { "lstm", 2, { "torch" } },
+  { "lstm", 2, { "torch", ALONE } },
   { "gru", 1, { "torch", "torch --variant foreach" } },
   { "transformer", 1, { "torch", "torch --variant foreach" } },
   { "sweep", 2, { "sklearn", "optuna" } },
@@ -45,6 +48,18 @@ local function seconds(command)
   return line and json.decode(line).seconds
 end
 
+local function ours_at(name, threads)
+  return seconds(("%s tests/bench/%s.lua --threads %d"):format(program, name, threads))
+end
+
+local function peer_at(peer, name, threads)
+  if peer == ALONE then
+    return ours_at(name, 1)
+  end
+  local command = ("python3 %s %s --peer %s --threads %d --repeat 3"):format(peers, name, peer, threads)
+  return peers ~= "-" and seconds(command)
+end
+
 local function median(values)
   table.sort(values)
   return values[(#values + 1) // 2]
@@ -56,10 +71,9 @@ for _, work in ipairs(WORK) do
   if not next(wanted) or wanted[name] then
     local ours, theirs, ratios = {}, {}, {}
     for round = 1, rounds do
-      ours[round] = seconds(("%s tests/bench/%s.lua --threads %d"):format(program, name, threads))
+      ours[round] = ours_at(name, threads)
       for i, peer in ipairs(against) do
-        local time = seconds(("python3 %s %s --peer %s --threads %d --repeat 3"):format(peers, their_name, peer,
-          threads))
+        local time = peer_at(peer, peer == ALONE and name or their_name, threads)
         theirs[i], ratios[i] = theirs[i] or {}, ratios[i] or {}
         if time then
           table.insert(theirs[i], time)
