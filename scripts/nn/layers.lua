@@ -448,9 +448,10 @@ end
 --- forward = function(self, x) ... end })`
 --- makes a constructor: `Residual(64)` calls init, and the layer's forward runs when the model is
 --- built. Ops, operators, other layers, indices (`x[":, 1"]`) and a tensor's ways with shapes (`x:unsqueeze(2)`,
---- `x:split(4, 2)`, tensor.stack) work on x; `self:param(name, shape, initializer)` is a parameter. What forward does is traced once and as fast as a layer of the engine. It may take several
---- values, forward(self, a, b), or a table of them by name, and return several or a table: as a model these
---- are its inputs and outputs.
+--- `x:split(4, 2)`, tensor.stack) work on x; `self:param(name, shape, initializer)` is a parameter. What
+--- forward does is traced once and as fast as a layer of the engine. It may take several values,
+--- forward(self, a, b), or a table of them by name, and return several or a table: as a model these are its
+--- inputs and outputs.
 ---@param kind string its name, e.g. "Residual"
 ---@param methods { init: function?, forward: function }
 ---@return fun(...): Layer
