@@ -59,7 +59,7 @@ static int add_frames(luaL_Buffer *buffer, const char *traceback, bool full) {
     if (full || (!library && !outermost)) {
       luaL_addchar(buffer, '\n');
       luaL_addlstring(buffer, line, length);
-      if (line[0] == '\t' && !starts_with(line, "\t[C]")) frames++;
+      if (line[0] == '\t' && !starts_with(line, "\t[C]") && !starts_with(line, "\t(...")) frames++;
     }
     line += whole;
   }

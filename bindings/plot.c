@@ -102,9 +102,8 @@ static int plot_make_folder(lua_State *L) {
     if (path[i] != '/' && path[i] != 0) continue;
     path[i] = 0;
     struct stat info;
-    if (mkdir(path, 0777) != 0 && errno != EEXIST && stat(path, &info) != 0)
-      return fail(L, "make folder", path, errno);
-    if (stat(path, &info) != 0) return fail(L, "make folder", path, errno);
+    int problem = mkdir(path, 0777) != 0 ? errno : 0; /* it may only be that the folder is there */
+    if (stat(path, &info) != 0) return fail(L, "make folder", path, problem ? problem : errno);
     if (!S_ISDIR(info.st_mode)) return fail(L, "make folder", path, ENOTDIR);
     if (i < length) path[i] = '/';
   }

@@ -120,7 +120,12 @@ Status store_recover(const char *from, const char *to, StoreRecovery *recovery, 
   int code = sqlite3_open_v2(from, &old, SQLITE_OPEN_READONLY, NULL);
   if (code == SQLITE_OK) code = has_table(old, "studies") ? SQLITE_OK : SQLITE_NOTADB;
   if (code != SQLITE_OK) {
+    int why = sqlite3_errcode(old);
     sqlite3_close(old);
+    if (why == SQLITE_CANTOPEN || why == SQLITE_READONLY)
+      return err_set(err, NN_STORE,
+                     "cannot read '%s' where nothing can be written; copy it to another folder",
+                     from);
     return err_set(err, NN_FORMAT,
                    "nothing can be saved of '%s': it is no run store, or its first page is lost",
                    from);

@@ -251,6 +251,20 @@ return search.sweep { name = "slow", objective = "max score", sampler = "random"
     testing.equal({ status, testing.exists(folder .. "/none.db") }, { 1, false })
     testing.contains(nnrun "doctor small.db --to none.db", "saved")
   end,
+  ["an error says what failed, without a trace of nnrun itself"] = function()
+    local file = testing.write(folder .. "/gone.lua", [[
+if os.getenv "GONE" then return error("gone", 0) end
+return require("search").sweep { name = "gone", objective = "min x", space = { x = { 1 } }, table = false,
+  run = function(trial) return trial.params end }
+]])
+    testing.sh(("cd %s && {nnrun} %s --quiet --store gone.db"):format(folder, file))
+    local _, err, status = testing.sh(("cd %s && GONE=1 {nnrun} resume gone.db"):format(folder))
+    testing.equal(status, 1)
+    testing.matches(err, "^%S+: gone\n$")
+    local _, folder_error = nnrun "export gone.db --format mlflow --dir /sys/none"
+    testing.contains(folder_error, "cannot make folder '/sys/none'")
+    testing.equal(folder_error:find("No such file", 1, true), nil)
+  end,
   ["what is not there is said in one message"] = function()
     local out, err, status = nnrun "show missing.db"
     testing.contains(err, "missing.db")
