@@ -209,7 +209,8 @@ local function object_text(value)
   for _, key in ipairs(keys) do
     local entry = docs.of_function(index[key]) or names.method_entry(title, key)
     local row = engine.find(key)
-    lines[#lines + 1] = summary_line(":" .. key, entry and entry.summary or row and row.help or "", width)
+    local summary = entry and entry.summary or row and row.help or M.summary(names.name_of(index[key]), index[key])
+    lines[#lines + 1] = summary_line(":" .. key, summary, width)
   end
   return table.concat(lines, "\n")
 end

@@ -52,6 +52,15 @@ function Tensor:to(dtype) end
 ---@return Tensor
 function Tensor:view(shape) end
 
+--- The memory of the elements as a string, as this machine has it.
+---@return string
+function Tensor:bytes() end
+
+--- Overwrite the elements with what `bytes` gave, of a tensor of this size and type.
+---@param bytes string
+---@return Tensor self
+function Tensor:set_bytes(bytes) end
+
 --- Overwrite the elements with those of a tensor of the same shape, of any dtype.
 ---@param source Tensor
 ---@return Tensor self

@@ -127,9 +127,14 @@ function M.entry_of(name, value)
   return field_entry(name, value)
 end
 
+local known_classes
+
 -- Every class with a `---@class` line in the files of the modules people use, methods gathered over
 -- all files that name it.
 local function all_classes()
+  if known_classes then
+    return known_classes
+  end
   local list, by_name = {}, {}
   for _, module in ipairs(require("core.embedded").modules()) do
     local root = module.name:match("^[^.]+")
@@ -155,6 +160,7 @@ local function all_classes()
       end
     end
   end
+  known_classes = list
   return list
 end
 

@@ -162,6 +162,11 @@ end
   ["help() lists the modules"] = function()
     testing.contains(help.text(), "report")
   end,
+  ["every method of a tensor has a line in its help"] = function()
+    local text = help.text(require("tensor").zeros { 2 })
+    testing.contains(text, "The inverse of square matrices")
+    testing.equal(text:match "\n(  :[%w_]+ *)\n", nil)
+  end,
   ["every public function of the modules has help"] = function()
     local missing = {}
     for _, item in ipairs(names.all()) do
