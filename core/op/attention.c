@@ -5,7 +5,8 @@
  * from which backward computes the tiles again (Dao et al. 2022, "FlashAttention"): memory is
  * linear in the length, in training too. Operands are rows (n, length, heads * size) as projections
  * make them, and may hold queries, keys and values side by side. A row whose keys are all masked is
- * zero and passes no gradient on. */
+ * zero and passes no gradient on. Only the gradient of a mask needs a matrix as large as the
+ * scores. */
 #include "op/attention.h"
 
 #include "op/family.h"
@@ -150,9 +151,6 @@ OpRows rows_attention(const OpShape *call, const bool *batched) {
 
 Status grad_attention(OpGrad *grad, Err *err) {
   OpBuilder *build = grad->builder;
-  if (grad->inputs > MASK && grad->wants[MASK])
-    return err_set(err, NN_UNSUPPORTED,
-                   "attention: the mask has no gradient; write it with matmul and softmax");
   if (grad->more_grads[0] != REF_NONE)
     return err_set(err, NN_UNSUPPORTED, "attention: its row statistics have no gradient");
   Ref inputs[BEFORE + OPERANDS] = {grad->out_grad, grad->out, build->result(build, grad->out, 1)};
@@ -160,10 +158,14 @@ Status grad_attention(OpGrad *grad, Err *err) {
   Ref made = build->emit(build, OP_attention_grad, inputs, BEFORE + grad->inputs, grad->attrs);
   for (int i = Q; i <= V && i < grad->inputs; i++)
     if (grad->wants[i]) grad->in_grads[i] = i == Q ? made : build->result(build, made, i);
+  if (grad->inputs <= MASK || !grad->wants[MASK]) return NN_OK;
+  Attrs to = op_shape_attrs(OP_sum_to, build->shape(build, grad->in[MASK]));
+  Ref scores = build->result(build, made, MASK);
+  grad->in_grads[MASK] = op_emit(build, OP_sum_to, scores, REF_NONE, &to);
   return NN_OK;
 }
 
-/* ---- attention_grad: results like q, k and v ---- */
+/* ---- attention_grad: results like q, k and v, and like the scores where there is a mask ---- */
 
 Status infer_attention_grad(OpShape *call, Err *err) {
   AttentionSizes sizes;
@@ -182,6 +184,10 @@ Status infer_attention_grad(OpShape *call, Err *err) {
     call->more[i - 1].shape = shape ? *shape : (Shape){.ndim = 3, .dims = {call->out.dims[0]}};
     call->more[i - 1].dtype = call->out_dtype;
   }
+  bool masked = call->inputs > BEFORE + MASK && call->shape[BEFORE + MASK];
+  const int64_t scores[4] = {sizes.batch, sizes.heads, sizes.q.rows, masked ? sizes.k.rows : 0};
+  call->more[MASK - 1].shape = shape_make(4, scores);
+  call->more[MASK - 1].dtype = call->out_dtype;
   return NN_OK;
 }
 

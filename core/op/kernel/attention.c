@@ -302,6 +302,7 @@ KERNEL(attention) {
 typedef struct Gradients {
   const real *g;
   real *q, *k, *v;
+  real *scores; /* (queries, keys) of the head */
 } Gradients;
 
 static real dot(const real *a, const real *b, int64_t count) {
@@ -314,7 +315,7 @@ static real dot(const real *a, const real *b, int64_t count) {
 }
 
 /* From the scores of a tile: `weights` P, `dropped` P after dropout (may be the same memory), and
- * `slopes` scale dS. */
+ * `slopes` scale dS; dS itself where it is wanted. */
 static void find_slopes(const Head *head, const Gradients *to, const Span *span, real *weights,
                         real *dropped, real *slopes) {
   const real *g = to->g + span->i0 * head->out_row, *out = head->out + span->i0 * head->out_row;
@@ -332,6 +333,8 @@ static void find_slopes(const Head *head, const Gradients *to, const Span *span,
       Vec slope = vec_load(d + j) * vec_load(s + j) - vec_load(p + j) * mean;
       vec_store(s + j, slope * head->scale);
     }
+    real *kept = to->scores ? to->scores + (span->i0 + r) * head->keys + span->j0 : NULL;
+    for (int64_t j = 0; kept && j < span->cols; j++) kept[j] = s[j] / head->scale;
   }
 }
 
@@ -358,6 +361,7 @@ static void add_tile(const Head *head, const Gradients *to, const Span *span, bo
 
 static void attend_back(const Head *head, const Gradients *to) {
   if (head->keys == 0) clear_rows(to->q, head->q_row, head->queries, head->size);
+  clear_rows(to->scores, 0, 1, head->queries * head->keys);
   for (int64_t j0 = 0; j0 < head->keys; j0 += BLOCK) {
     int64_t cols = least(BLOCK, head->keys - j0);
     bool met = false;
@@ -390,6 +394,8 @@ KERNEL(attention_grad) {
     if (results[sizes.q.holder]) to.q = results[sizes.q.holder] + place(&sizes.q, sample, index);
     if (results[sizes.k.holder]) to.k = results[sizes.k.holder] + place(&sizes.k, sample, index);
     if (results[sizes.v.holder]) to.v = results[sizes.v.holder] + place(&sizes.v, sample, index);
+    if (call->in[BEFORE + 3].shape.ndim && call->more[2].data)
+      to.scores = (real *)call->more[2].data + unit * head.queries * head.keys;
     attend_back(&head, &to);
   }
 }
