@@ -48,12 +48,21 @@ local SPEC = {
   off = { type = "integer", min = 0, default = 0, help = "switch optimisations of the plan off (bits)" },
 }
 
+-- What belongs to the optimizer, and is looked for here.
+local OF_OPTIMIZER = { lr = "lr", learning_rate = "lr", momentum = "momentum", weight_decay = "weight_decay" }
+
 --- A run that has not begun, for those who drive it themselves.
 ---@param model Layer
 ---@param set table a data set
 ---@param given? table what fit takes
 ---@return Run
 function M.new_run(model, set, given)
+  for _, key in ipairs(type(given) == "table" and options.keys(given) or {}) do
+    if OF_OPTIMIZER[key] then
+      options.fail("fit: '%s' is an option of the optimizer, e.g. optimizer = nn.SGD { %s = %s }", key,
+        OF_OPTIMIZER[key], options.show(given[key]))
+    end
+  end
   return runs.new(model, set, options.check(given or {}, SPEC, "fit"))
 end
 

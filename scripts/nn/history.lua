@@ -26,17 +26,25 @@ function History:plot(given)
   return require("report").curves(self, given)
 end
 
-function History:__tostring()
-  local last = self.epochs[#self.epochs]
-  local parts = { ("%d epochs, %s"):format(#self.epochs, self.status) }
-  for _, key in ipairs(last and options.keys(last) or {}) do
-    if key ~= "epoch" and key ~= "seconds" and type(last[key]) == "number" then
-      parts[#parts + 1] = ("%s %.6g"):format(key, last[key])
+--- "accuracy 0.9, loss 0.25": the numbers of a row by name.
+---@private
+---@param row table
+---@return string
+function History.row_text(row)
+  local parts = {}
+  for _, key in ipairs(options.keys(row)) do
+    if key ~= "epoch" and key ~= "seconds" and type(row[key]) == "number" then
+      parts[#parts + 1] = ("%s %.6g"):format(key, row[key])
     end
   end
-  if self.message then
-    parts[#parts + 1] = self.message
-  end
+  return table.concat(parts, ", ")
+end
+
+function History:__tostring()
+  local count = #self.epochs
+  local parts = { ("%d epochs, %s"):format(count, self.status) }
+  parts[#parts + 1] = next(self.epochs) and History.row_text(self.epochs[count])
+  parts[#parts + 1] = self.message
   return table.concat(parts, ", ")
 end
 

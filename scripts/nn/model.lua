@@ -2,6 +2,7 @@
 local bundle = require "bundle"
 local core_data = require "core.data"
 local criterion = require "nn.criterion"
+local history = require "nn.history"
 local layers = require "nn.layers"
 local options = require "options"
 local seals = require "data.seal"
@@ -16,6 +17,8 @@ local M = {}
 local ALIGN = 16
 -- Rows per batch of evaluation: fixed, since bits depend on it.
 local EVAL_ROWS = 500
+-- What an evaluation gives is printed as its numbers.
+local SCORES = { __tostring = history.row_text }
 
 ---@class Layer
 local Layer = layers.Layer
@@ -396,7 +399,7 @@ function M.evaluator(model, set, spec)
         break
       end
     end
-    return result
+    return setmetatable(result, SCORES)
   end
 end
 

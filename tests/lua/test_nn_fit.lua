@@ -36,6 +36,19 @@ local function train(given, set, model)
   return rows_of(history), testing.weights(model), history, model
 end
 
+-- ---- what is said ----
+
+tests["an option of the optimizer given to fit is sent where it belongs"] = function()
+  testing.raises("'learning_rate' is an option of the optimizer, e.g. optimizer = nn.SGD { lr = 0.1 }", train,
+    { learning_rate = 0.1 })
+end
+
+tests["a history and an evaluation print their numbers"] = function()
+  local _, _, history, model = train()
+  testing.matches(tostring(history), "^4 epochs, ok, accuracy 0%.%d+, loss 0%.%d+, lr 0.01$")
+  testing.matches(tostring(model:evaluate(new_points)), "^accuracy 0%.%d+, loss 0%.%d+, rows 90$")
+end
+
 -- ---- the same again ----
 
 tests["the same seed gives the same bits, another seed others"] = function()
