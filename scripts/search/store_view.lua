@@ -155,12 +155,8 @@ function M.best(file, name)
     return nil, ("no trial of study '%s' has finished"):format(study.name)
   end
   local lines = {
-    ("best of '%s' (%s, %s epoch): %s"):format(study.name, study.info.objective, study.select,
-      best.label),
-    ("  %s %s over %d seed%s, trials %s"):format(study.objective.metric,
-      best.std == best.std and ("%.6g ± %.2g"):format(best.mean, best.std)
-        or ("%.6g"):format(best.mean), best.n, best.n == 1 and "" or "s",
-      table.concat(best.trials, ", ")),
+    ("best of '%s' (%s, %s epoch):"):format(study.name, study.info.objective, study.select),
+    "  " .. tostring(best),
   }
   for _, key in ipairs(options.keys(best.params)) do
     lines[#lines + 1] = ("  %s = %s"):format(key, json.encode(best.params[key]))

@@ -183,11 +183,16 @@ function Study:best()
   for i, trial in ipairs(config.trials) do
     numbers[i] = trial.number
   end
-  return {
+  local value = config[self.select]
+  return setmetatable({
     config = config.number, params = config.params, label = config.label, trials = numbers,
-    n = config.n, mean = config[self.select].mean, std = config[self.select].std,
+    n = config.n, mean = value.mean, std = value.std,
     fresh = self.confirmed and self.confirmed.winner or nil,
-  }
+  }, { __tostring = function(best)
+    return ("%s: %s %.6g%s over %d seed%s, trials %s"):format(best.label, self.objective.metric, best.mean,
+      best.std == best.std and (" ± %.2g"):format(best.std) or "", best.n, best.n == 1 and "" or "s",
+      table.concat(best.trials, ", "))
+  end })
 end
 
 --- With several objectives: the Pareto front, the configurations no other one is better than in one

@@ -21,6 +21,7 @@ return testing.run {
       { { epoch = 1, loss = 2.5, accuracy = 0 }, { epoch = 2, loss = 2, accuracy = 0.5 } })
     local best = study:best()
     testing.equal({ best.params, best.mean, best.trials, best.n }, { { x = 1 }, 1.0, { 1, 2 }, 2 })
+    testing.equal(tostring(best), "x=1: loss 1 ± 0 over 2 seeds, trials 1, 2")
     testing.equal(study:curves("loss")[3].mean, { 3.5, 3 })
   end,
   ["a budget of epochs ends the sweep at the same trial for any number of workers"] = function()
