@@ -1,10 +1,10 @@
 /* core.store: the run store for Lua. Statements are named in core/store/statements.def.
  *
  * store.open(path, "read"|"write") -> store; store:run(name, values...) -> id of the row inserted;
- * store:rows(name, values...) -> list of rows by column name; store:begin(), store:commit(),
- * store:close(); store.recover(from, to) -> {rows, damaged, tables}. All return nil, message when
- * the store cannot do it. store:each(name, values...) gives the rows of rows() to a loop, one at a
- * time, and raises that message. */
+ * store:begin(), store:commit(), store:close() (which commits), store:discard();
+ * store.recover(from, to) -> {rows, damaged, tables}. All return nil, message when the store cannot
+ * do it. store:rows(name, values...) -> list of rows by column name, and store:each(name,
+ * values...), which gives them to a loop one at a time, raise it. */
 #include "store/store.h"
 #include "base/hash.h"
 #include "binding.h"
@@ -59,6 +59,14 @@ static int close_store(lua_State *L) {
   *slot = NULL;
   Err err;
   return answer(L, store_close(store, &err), &err);
+}
+
+/* What nobody closed has failed midway: nothing of an open transaction is kept. */
+static int discard_store(lua_State *L) {
+  Store **slot = luaL_checkudata(L, 1, STORE_TYPE);
+  store_discard(*slot);
+  *slot = NULL;
+  return 0;
 }
 
 static int path_store(lua_State *L) {
@@ -139,11 +147,11 @@ static int rows_store(lua_State *L) {
   int count;
   StoreStatement which = read_call(L, values, &count);
   Err err;
-  if (store_query(store, which, values, count, &err) != NN_OK) return binding_fail(L, &err);
+  if (store_query(store, which, values, count, &err) != NN_OK) binding_raisef(L, "%s", err.message);
   lua_newtable(L);
   for (lua_Integer n = 1;; n++) {
     bool found;
-    if (store_row(store, which, &found, &err) != NN_OK) return binding_fail(L, &err);
+    if (store_row(store, which, &found, &err) != NN_OK) binding_raisef(L, "%s", err.message);
     if (!found) return 1;
     push_row(L, store, which);
     lua_rawseti(L, -2, n);
@@ -228,11 +236,11 @@ static int sha256(lua_State *L) {
 
 int luaopen_core_store(lua_State *L);
 int luaopen_core_store(lua_State *L) {
-  static const luaL_Reg methods[] = {{"begin", begin_store},   {"commit", commit_store},
-                                     {"run", run_store},       {"rows", rows_store},
-                                     {"each", each_store},     {"path", path_store},
-                                     {"close", close_store},   {"__gc", close_store},
-                                     {"__close", close_store}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"begin", begin_store},     {"commit", commit_store},
+                                     {"run", run_store},         {"rows", rows_store},
+                                     {"each", each_store},       {"path", path_store},
+                                     {"close", close_store},     {"__gc", discard_store},
+                                     {"discard", discard_store}, {NULL, NULL}};
   static const luaL_Reg cursor[] = {{"__call", next_row}, {"__close", close_cursor}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"open", open_store}, {"recover", recover_store}, {"sha256", sha256}, {NULL, NULL}};

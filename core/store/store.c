@@ -77,8 +77,10 @@ static Status store_fail(const Store *store, int code, const char *doing, Err *e
   case SQLITE_NOTADB:
     return err_set(err, NN_FORMAT, "'%s' is not a run store: it is no SQLite file", path);
   case SQLITE_CORRUPT:
-    return err_set(err, NN_FORMAT, "run store '%s' is damaged (%s while %s)", path,
-                   sqlite3_errmsg(store->db), doing);
+    return err_set(
+        err, NN_FORMAT,
+        "run store '%s' is damaged (%s while %s); 'nnrun doctor FILE' saves what can be read", path,
+        sqlite3_errmsg(store->db), doing);
   case SQLITE_NOMEM: return err_set(err, NN_NO_MEMORY, "run store '%s': out of memory", path);
   case SQLITE_CANTOPEN:
     return err_set(
@@ -244,7 +246,8 @@ static Status open_to_read(Store *store, Err *err) {
   return version < SCHEMA_VERSION ? read_copy(store, version, err) : NN_OK;
 }
 
-static void store_free(Store *store) {
+void store_discard(Store *store) {
+  if (!store) return;
   for (int i = 0; i < STORE_STATEMENT_COUNT; i++) sqlite3_finalize(store->statements[i]);
   sqlite3_close(store->db);
   if (store->lock >= 0) close(store->lock);
@@ -267,7 +270,7 @@ Status store_open(Store **out, const char *path, StoreMode mode, Err *err) {
   if (status == NN_OK)
     *out = store;
   else
-    store_free(store);
+    store_discard(store);
   return status;
 }
 
@@ -276,7 +279,7 @@ const char *store_path(const Store *store) { return store->path; }
 Status store_close(Store *store, Err *err) {
   if (!store) return NN_OK;
   Status status = store_commit(store, err);
-  store_free(store);
+  store_discard(store);
   return status;
 }
 

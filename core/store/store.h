@@ -41,6 +41,8 @@ Status store_open(Store **out, const char *path, StoreMode mode, Err *err);
 const char *store_path(const Store *store);
 /* Commits what is open. NULL is allowed. */
 Status store_close(Store *store, Err *err);
+/* The same, but of an open transaction nothing is written. */
+void store_discard(Store *store);
 
 /* Begin is for writers and may be repeated; commit without begin does nothing. */
 Status store_begin(Store *store, Err *err);

@@ -23,10 +23,10 @@ local function look(file)
   if not opened then
     return nil, message
   end
-  local list = assert(opened:rows("study_list"))
+  local list = opened:rows("study_list")
   local study = list[#list]
-  local sessions = study and assert(opened:rows("session_list", study.id)) or {}
-  local trials = study and assert(opened:rows("trial_list", study.id)) or {}
+  local sessions = study and opened:rows("session_list", study.id) or {}
+  local trials = study and opened:rows("trial_list", study.id) or {}
   opened:close()
   return { study = study, session = sessions[#sessions], trials = trials }
 end
@@ -66,7 +66,7 @@ local function ask(file, act)
   local function count()
     local opened = assert(store.open(file, "read"))
     local n, last = 0, nil
-    for _, event in ipairs(assert(opened:rows("event_list", seen.study.id))) do
+    for _, event in ipairs(opened:rows("event_list", seen.study.id)) do
       if event.kind == "control" then
         n, last = n + 1, event.detail
       end

@@ -94,13 +94,13 @@ local function load_side(file, word)
   end
   local side = { study = study, files = {}, data = {}, title = ("%s@%d"):format(study.name, study.version) }
   local opened = assert(store.open(file, "read"))
-  for _, row in ipairs(assert(opened:rows("file_list", study.id))) do
+  for _, row in ipairs(opened:rows("file_list", study.id)) do
     side.files[row.path == study.info.script and "the script" or row.path] = row.text
   end
-  for _, row in ipairs(assert(opened:rows("data_list", study.id))) do
+  for _, row in ipairs(opened:rows("data_list", study.id)) do
     side.data[row.name] = row.sha256
   end
-  local sessions = assert(opened:rows("session_list", study.id))
+  local sessions = opened:rows("session_list", study.id)
   opened:close()
   side.session = sessions[#sessions] or {}
   for _, trial in ipairs(number and study.trials or {}) do

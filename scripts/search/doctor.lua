@@ -6,7 +6,7 @@ local M = {}
 -- Trials whose numbers, states or epochs cannot be right.
 local function check_study(opened, study, problems)
   local seen = {}
-  for _, trial in ipairs(assert(opened:rows("trial_list", study.id))) do
+  for _, trial in ipairs(opened:rows("trial_list", study.id)) do
     local name = ("%s@%d trial %d"):format(study.name, study.version, trial.number)
     if trial.number > 0 and trial.number ~= (trial.config - 1) * study.seeds + trial["repeat"] then
       problems[#problems + 1] = ("%s: configuration %d, repeat %d do not belong to that number"):format(name,
@@ -16,6 +16,9 @@ local function check_study(opened, study, problems)
       problems[#problems + 1] = name .. ": recorded twice"
     end
     seen[trial.number] = true
+    if store.sha256(trial.params):sub(1, #trial.config_hash) ~= trial.config_hash then
+      problems[#problems + 1] = name .. ": its parameters are not those it was run with"
+    end
     if trial.state ~= "running" and trial.seconds == nil then
       problems[#problems + 1] = name .. ": has ended, but not when"
     end
@@ -23,11 +26,19 @@ local function check_study(opened, study, problems)
 end
 
 local function check_contents(opened, problems)
-  for _, row in ipairs(assert(opened:rows("foreign_keys"))) do
+  for row in opened:each("integrity") do
+    if row.integrity_check ~= "ok" then
+      problems[#problems + 1] = (row.integrity_check:gsub("%*%*%* in database main %*%*%*\n", ""))
+    end
+  end
+  if #problems > 0 then
+    return 0, 0
+  end
+  for _, row in ipairs(opened:rows("foreign_keys")) do
     problems[#problems + 1] = ("table %s, row %s: what it belongs to is missing"):format(row.table,
       tostring(row.rowid))
   end
-  local trials, studies = 0, assert(opened:rows("study_list"))
+  local trials, studies = 0, opened:rows("study_list")
   for _, study in ipairs(studies) do
     check_study(opened, study, problems)
     trials = trials + study.done
@@ -41,21 +52,10 @@ local function examine(file)
   if not opened then
     return { message }, 0, 0
   end
-  local problems, studies, trials = {}, 0, 0
-  local rows, failure = opened:rows("integrity")
-  for _, row in ipairs(rows or {}) do
-    if row.integrity_check ~= "ok" then
-      problems[#problems + 1] = (row.integrity_check:gsub("%*%*%* in database main %*%*%*\n", ""))
-    end
-  end
-  problems[#problems + 1] = failure
-  if #problems == 0 then
-    local fine, first, second = pcall(check_contents, opened, problems)
-    if fine then
-      studies, trials = first, second
-    else
-      problems[#problems + 1] = tostring(first)
-    end
+  local problems = {}
+  local fine, studies, trials = pcall(check_contents, opened, problems)
+  if not fine then
+    problems[#problems + 1], studies, trials = tostring(studies), 0, 0
   end
   opened:close()
   return problems, studies, trials
@@ -72,6 +72,9 @@ function M.doctor(file, to, recover)
   if #problems == 0 and not recover then
     return ("%s is whole: %d stud%s, %d trial%s\n"):format(file, studies, studies == 1 and "y" or "ies", trials,
       trials == 1 and "" or "s")
+  end
+  for i, problem in ipairs(problems) do
+    problems[i] = problem:gsub("; 'nnrun doctor.*", "") -- that is this
   end
   local found = table.concat(problems, "\n")
   local text = #problems > 0 and ("%s is damaged:\n  %s\n"):format(file, table.concat(problems, "\n  ")) or ""

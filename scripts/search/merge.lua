@@ -32,11 +32,11 @@ end
 
 local function name_ids(into, from)
   local here, map = {}, {}
-  local there = check(from:rows("name_list"))
+  local there = from:rows("name_list")
   for _, row in ipairs(there) do
     check(into:run("name_add", row.name))
   end
-  for _, row in ipairs(check(into:rows("name_list"))) do
+  for _, row in ipairs(into:rows("name_list")) do
     here[row.name] = row.id
   end
   for _, row in ipairs(there) do
@@ -52,10 +52,10 @@ local function copy_trial(into, from, study, trial, maps)
   end
   row.session = trial.session and maps.session[trial.session]
   local id = check(into:run("trial_copy", study, values(row, TRIAL)))
-  for _, metric in ipairs(check(from:rows("metric_of_trial", trial.id))) do
+  for _, metric in ipairs(from:rows("metric_of_trial", trial.id)) do
     check(into:run("metric_add", id, metric.epoch, maps.name[metric.name], metric.value))
   end
-  for _, output in ipairs(check(from:rows("output_of_trial", trial.id))) do
+  for _, output in ipairs(from:rows("output_of_trial", trial.id)) do
     check(into:run("output_set", id, output.text))
   end
   for _, kind in ipairs { "best", "last", "pause" } do
@@ -71,7 +71,7 @@ end
 -- study of the source goes to.
 local function same_study(into, study, taken)
   local found
-  for _, row in ipairs(check(into:rows("study_list"))) do
+  for _, row in ipairs(into:rows("study_list")) do
     if row.name == study.name and row.fingerprint == study.fingerprint and not taken[row.id]
       and (not found or row.version == study.version) then
       found = row
@@ -86,13 +86,13 @@ local function target_of(into, from, study, taken)
   if same then
     return same.id, same.version
   end
-  local latest = check(into:rows("study_latest", study.name))[1]
+  local latest = into:rows("study_latest", study.name)[1]
   local version = latest and latest.version + 1 or study.version
   local id = check(into:run("study_add", study.name, version, values(study, STUDY)))
-  for _, file in ipairs(check(from:rows("file_list", study.id))) do
+  for _, file in ipairs(from:rows("file_list", study.id)) do
     check(into:run("file_add", id, file.path, file.sha256, file.text))
   end
-  for _, set in ipairs(check(from:rows("data_list", study.id))) do
+  for _, set in ipairs(from:rows("data_list", study.id)) do
     check(into:run("data_add", id, set.name, set.sha256, set.detail))
   end
   return id, version
@@ -102,17 +102,17 @@ local function merge_study(into, from, study, names, taken)
   local id, version = target_of(into, from, study, taken)
   taken[id] = true
   local have, maps, added = {}, { session = {}, name = names, trial = {} }, 0
-  for _, trial in ipairs(check(into:rows("trial_list", id))) do
+  for _, trial in ipairs(into:rows("trial_list", id)) do
     have[trial.number] = trial
   end
   local wanted = {}
-  for _, trial in ipairs(check(from:rows("trial_list", study.id))) do
+  for _, trial in ipairs(from:rows("trial_list", study.id)) do
     local known = have[trial.number]
     if trial.state ~= "running" and (not known or known.state == "running") then
       wanted[#wanted + 1] = trial
     end
   end
-  for _, session in ipairs(#wanted > 0 and check(from:rows("session_list", study.id)) or {}) do
+  for _, session in ipairs(#wanted > 0 and from:rows("session_list", study.id) or {}) do
     maps.session[session.id] = check(into:run("session_copy", id, values(session, SESSION)))
   end
   for _, trial in ipairs(wanted) do
@@ -126,11 +126,11 @@ local function merge_study(into, from, study, names, taken)
     maps.trial[trial.id] = copy_trial(into, from, id, trial, maps)
     added = added + 1
   end
-  for _, event in ipairs(added > 0 and check(from:rows("event_list", study.id)) or {}) do
+  for _, event in ipairs(added > 0 and from:rows("event_list", study.id) or {}) do
     check(into:run("event_add", id, event.trial and maps.trial[event.trial], event.at, event.kind, event.detail))
   end
   if study.trials then
-    local here = check(into:rows("study_get", id))[1]
+    local here = into:rows("study_get", id)[1]
     if (here.trials or 0) < study.trials then
       check(into:run("study_set_trials", study.trials, id))
     end
@@ -142,7 +142,7 @@ end
 local function merge_all(into, from)
   check(into:begin())
   local names, lines, taken = name_ids(into, from), {}, {}
-  for i, study in ipairs(check(from:rows("study_list"))) do
+  for i, study in ipairs(from:rows("study_list")) do
     lines[i] = merge_study(into, from, study, names, taken)
   end
   check(into:commit())
@@ -168,7 +168,8 @@ function M.merge(target, source)
   local fine, text = pcall(merge_all, into, from)
   from:close()
   if not fine then
-    return nil, text -- the transaction ends unwritten with the handle
+    into:discard()
+    return nil, text
   end
   local closed
   closed, message = into:close()

@@ -35,7 +35,7 @@ local function recall(journal, trials, metric)
   for _, trial in pairs(trials) do
     by_id[trial.id] = trial
   end
-  for _, event in ipairs(assert(journal.store:rows("event_list", journal.id))) do
+  for _, event in ipairs(journal.store:rows("event_list", journal.id)) do
     local trial = event.kind == "rung" and by_id[event.trial]
     if trial then
       trial.rungs, trial.at_rung = trial.rungs or {}, true -- its metrics stay when it goes on
@@ -80,7 +80,7 @@ end
 ---@param plan table
 ---@param journal table
 function M.honour(plan, journal)
-  for _, event in ipairs(assert(journal.store:rows("event_list", journal.id))) do
+  for _, event in ipairs(journal.store:rows("event_list", journal.id)) do
     local fine, act = pcall(json.decode, event.kind == "control" and event.detail or "{}")
     if fine and act.act == "trials" and math.tointeger(act.count) and not act.refused then
       plan.total, plan.most = act.count, math.max(plan.most, act.count)
@@ -89,7 +89,7 @@ function M.honour(plan, journal)
   end
   if plan.budget and plan.budget.kind == "seconds" then
     plan.used = budgets.used(journal.store, journal.id)
-    local decided = budgets.decided(plan.budget, assert(journal.store:rows("event_list", journal.id)))
+    local decided = budgets.decided(plan.budget, journal.store:rows("event_list", journal.id))
     plan.total, plan.decided = math.min(plan.total, decided or plan.total), decided
   end
 end

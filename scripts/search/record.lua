@@ -164,7 +164,7 @@ function M.open(plan)
   }, Record)
   check(opened:begin())
   local parts = parts_of(plan)
-  local latest = check(opened:rows("study_latest", plan.name))[1]
+  local latest = opened:rows("study_latest", plan.name)[1]
   local same = opened:rows("study_same", plan.name, store.sha256(json.encode(parts)))[1]
   local study = not plan.resume and same or latest
   local changed = study and changes(study, parts)
@@ -178,7 +178,7 @@ function M.open(plan)
         plan.name, self.version, latest.version)
     end
   end
-  for _, row in ipairs(check(opened:rows("name_list"))) do
+  for _, row in ipairs(opened:rows("name_list")) do
     self.names[row.name] = row.id
   end
   local engine, repository = plan.engine, M.repository(plan.script)
@@ -255,7 +255,7 @@ end
 
 --- What `checkpoint` kept, or nil; and its epoch.
 function Record:recall(trial, name)
-  local found = trial.id and check(self.store:rows("checkpoint_get", trial.id, name))[1]
+  local found = trial.id and self.store:rows("checkpoint_get", trial.id, name)[1]
   if found then
     return found.data, found.epoch
   end
@@ -265,7 +265,7 @@ end
 ---@return table<integer, integer>
 function Record:resumable()
   local epochs = {}
-  for _, row in ipairs(check(self.store:rows("checkpoint_list"))) do
+  for _, row in ipairs(self.store:rows("checkpoint_list")) do
     epochs[row.trial] = row.kind == "last" and row.epoch or epochs[row.trial]
   end
   return epochs

@@ -16,7 +16,7 @@ end
 ---@return table? study its row; nil when there is none
 ---@return table[] studies all rows
 function M.study(opened, name)
-  local studies, found = assert(opened:rows("study_list")), nil
+  local studies, found = opened:rows("study_list"), nil
   for _, row in ipairs(studies) do
     if not name or row.name == name or ("%s@%d"):format(row.name, row.version) == name then
       found = row
@@ -33,7 +33,7 @@ end
 ---@param visit fun(number: integer?, row: table<string, number>)
 function M.epochs(opened, statement, id, visit)
   local names, number, row = {}, nil, nil
-  for _, name in ipairs(assert(opened:rows("name_list"))) do
+  for _, name in ipairs(opened:rows("name_list")) do
     names[name.id] = name.name
   end
   for metric in opened:each(statement, id) do -- one at a time: there may be very many
@@ -43,7 +43,7 @@ function M.epochs(opened, statement, id, visit)
       end
       number, row = metric.number, { epoch = metric.epoch }
     end
-    row[names[metric.name]] = metric.value or 0 / 0 -- NaN is stored as NULL
+    row[names[metric.name] or "lost_" .. metric.name] = metric.value or 0 / 0 -- NaN is stored as NULL
   end
   if row then
     visit(number, row)

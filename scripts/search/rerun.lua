@@ -20,22 +20,22 @@ local function load_trial(file, number, name)
     return nil, message
   end
   local study = recorded.study(opened, name)
-  local trial = study and assert(opened:rows("trial_get", study.id, number))[1]
+  local trial = study and opened:rows("trial_get", study.id, number)[1]
   if not trial then
     opened:close()
     return nil, study and ("study '%s' has no trial %d"):format(study.name, number)
       or ("run store '%s' has no study%s"):format(file, name and " '" .. name .. "'" or "")
   end
   local found = { study = study, trial = trial, files = {}, rows = {}, data = {} }
-  for _, row in ipairs(assert(opened:rows("session_list", study.id))) do
+  for _, row in ipairs(opened:rows("session_list", study.id)) do
     if row.id == trial.session or not found.session then
       found.session = row
     end
   end
-  for _, row in ipairs(assert(opened:rows("file_list", study.id))) do
+  for _, row in ipairs(opened:rows("file_list", study.id)) do
     found.files[row.path] = row.text
   end
-  for _, row in ipairs(assert(opened:rows("data_list", study.id))) do
+  for _, row in ipairs(opened:rows("data_list", study.id)) do
     found.data[row.name] = row.sha256
   end
   recorded.epochs(opened, "metric_of_trial", trial.id, function(_, row)

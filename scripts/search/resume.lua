@@ -17,7 +17,7 @@ function M.resume(file, name)
     return nil, message
   end
   local study = recorded.study(opened, name)
-  local sessions = study and assert(opened:rows("session_list", study.id)) or {}
+  local sessions = study and opened:rows("session_list", study.id) or {}
   local session = sessions[#sessions]
   opened:close()
   if not session then

@@ -53,7 +53,7 @@ function M.list(file)
     if not opened then
       return nil, message
     end
-    for _, study in ipairs(assert(opened:rows("study_list"))) do
+    for _, study in ipairs(opened:rows("study_list")) do
       rows[#rows + 1] = {
         store = path, study = study.name, version = study.version, objective = study.objective,
         trials = study.trials and ("%d/%d"):format(study.done, study.trials) or study.done,
@@ -91,8 +91,8 @@ local function show_trial(study, number)
     lines[#lines + 1] = trial.message
   end
   local opened = assert(store.open(study.store, "read"))
-  local row = assert(opened:rows("trial_get", study.id, number))[1]
-  local output = assert(opened:rows("output_of_trial", row.id))[1]
+  local row = opened:rows("trial_get", study.id, number)[1]
+  local output = opened:rows("output_of_trial", row.id)[1]
   opened:close()
   local result = table.concat(lines, "\n") .. "\n"
   if #trial.epochs > 0 then

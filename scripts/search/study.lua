@@ -147,10 +147,10 @@ function M.load(file, name)
     list[#list + 1] = row
   end
   local script
-  for _, row in ipairs(assert(opened:rows("file_list", found.id))) do
+  for _, row in ipairs(opened:rows("file_list", found.id)) do
     script = row.path == found.script and row.text or script
   end
-  local session = assert(opened:rows("session_list", found.id))
+  local session = opened:rows("session_list", found.id)
   session = session[#session] or {}
   opened:close()
   local settings, goals = json.decode(found.settings), objectives.read(found.objective)
@@ -228,7 +228,7 @@ end
 function Study:looks()
   return with_store(self, "read", function(file)
     local counts, sealed = { trials = 0, script = 0, looks = {} }, false
-    for _, event in ipairs(assert(file:rows("event_list", self.id))) do
+    for _, event in ipairs(file:rows("event_list", self.id)) do
       if event.kind == "test data" then
         local who = event.trial and "trials" or "script"
         counts[who] = counts[who] + 1

@@ -235,12 +235,20 @@ return search.sweep { name = "slow", objective = "max score", sampler = "random"
       testing.write(folder .. "/bad.db", bytes:sub(1, page * 4096) .. ("\xAA"):rep(4096)
         .. bytes:sub((page + 1) * 4096 + 1))
       testing.sh(("rm -f %s/bad-recovered.db*"):format(folder))
+      for _, words in ipairs { "list bad.db", "show bad.db", "best bad.db", "export bad.db --format json" } do
+        local _, err, status = nnrun(words)
+        testing.matches(err, status == 0 and "^$" or "^%S*nnrun: [^\n]+\n$") -- one line, no traceback
+        testing.ok(not err:find "is damaged" or err:find "'nnrun doctor FILE' saves what can be read", err)
+      end
       local text = nnrun "doctor bad.db"
       saved = saved + (text:find("saved %d+ rows") and 1 or 0)
       local out, err = nnrun "doctor bad-recovered.db"
       testing.contains(out .. err, "bad-recovered.db is ")
     end
     testing.ok(saved > 5, ("saved something of %d damaged copies"):format(saved))
+    testing.write(folder .. "/bad.db", (bytes:gsub('{"size":3}', '{"size":8}')))
+    testing.sh(("rm -f %s/bad-recovered.db*"):format(folder))
+    testing.contains(nnrun "doctor bad.db", "small@1 trial 5: its parameters are not those it was run with")
   end,
   ["a disk that is full is no success, and leaves no half of a store"] = function()
     nnrun "list small.db"

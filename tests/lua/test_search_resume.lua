@@ -157,6 +157,22 @@ return testing.run {
     testing.ok(bytes < 800, ("%.0f bytes for a trial"):format(bytes))
     opened:close()
   end,
+  ["what was begun in a store and not closed is not written, so that a merge that fails adds nothing"] = function()
+    local path = folder .. "/begun.db"
+    for _, ending in ipairs { "close", "discard", "__gc" } do
+      local opened = assert(store.open(path, "write"))
+      assert(opened:begin())
+      opened:run("name_add", ending)
+      if opened[ending] then
+        opened[ending](opened)
+      end
+      opened = nil -- luacheck: ignore 311
+      collectgarbage()
+    end
+    local opened = assert(store.open(path, "read"))
+    testing.equal(opened:rows("name_list"), { { id = 1, name = "close" } })
+    opened:close()
+  end,
   ["rows are read one at a time, and a loop may end early"] = function()
     local opened = assert(store.open(":memory:", "write"))
     for _, name in ipairs { "a", "b", "c" } do
