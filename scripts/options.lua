@@ -145,8 +145,11 @@ local function join_words(words, last)
   return table.concat(words, ", ", 1, #words - 1) .. " " .. last .. " " .. words[#words]
 end
 
--- What is wrong with a value given for a row, or nil.
-local function complaint(value, row)
+--- What is wrong with a value given for a row of a spec (see check), or nil.
+---@param value any
+---@param row table
+---@return string? complaint "must be at least 1, got 0"
+function M.problem(value, row)
   if row.type and not has_type(value, row.type) then
     local wanted = {}
     for kind in row.type:gmatch("[^|]+") do
@@ -252,7 +255,7 @@ function M.check(given, spec, where)
         M.fail("%s: option '%s' is missing%s", where, key, row.help and " (" .. row.help .. ")" or "")
       end
     elseif row then
-      local problem = complaint(value, row)
+      local problem = M.problem(value, row)
       if problem then
         M.fail("%s: option '%s' %s", where, key, problem)
       end

@@ -28,7 +28,7 @@ local SETTABLE = {
   seed = "integer", seeds = "integer", store = "string", threads = "integer", timeout = "number",
   trials = "integer", workers = "integer", sampler = "string", select = "string", pruner = "string",
   lag = "integer", stall = "number", memory = "string", retries = "integer", preflight = "boolean",
-  budget = "string", confirm = "integer", race = "boolean",
+  budget = "string", confirm = "integer", race = "boolean", checkpoints = "string", checkpoint_every = "number",
 }
 
 local function find(word)
@@ -184,10 +184,15 @@ end
 local function set_parameter(given, path, text)
   local domain = given.space:find(path)
   if not domain then
-    local near = options.nearest(path, given.space:paths())
+    local paths = given.space:paths()
+    local near
+    for _, known in ipairs(paths) do -- of a branch: "momentum" for "optimizer.sgd.momentum"
+      near = near or known:sub(-#path - 1) == "." .. path and known
+    end
+    near = near or options.nearest(path, paths)
     return nil, ("--set space.%s: there is no such parameter%s"):format(path,
       near and (" (did you mean 'space.%s'?)"):format(near)
-        or "; the parameters are " .. table.concat(given.space:paths(), ", "))
+        or "; the parameters are " .. table.concat(paths, ", "))
   end
   local values = {}
   for _, piece in ipairs(pieces(text)) do
@@ -204,12 +209,18 @@ end
 --- Put what the command line says into the options of a sweep.
 ---@param given table the script's options; changed
 ---@param line table from M.parse
+---@param spec table<string, table> rows of the options, as options.check takes them
 ---@return boolean? done
 ---@return string? message
-function M.apply(given, line)
-  for name in pairs(SETTABLE) do
-    if line[name] ~= nil then
-      given[name] = line[name]
+function M.apply(given, line, spec)
+  for _, row in ipairs(OPTIONS) do
+    local value = line[row[2]]
+    if SETTABLE[row[2]] and value ~= nil then
+      local problem = options.problem(value, spec[row[2]])
+      if problem then
+        return nil, ("option '%s' %s"):format(row[1], problem)
+      end
+      given[row[2]] = value
     end
   end
   for _, pair in ipairs(line.set) do
@@ -247,6 +258,10 @@ function M.apply(given, line)
           return nil, ("--set %s: expected a %s, got '%s'"):format(name,
             kind == "integer" and "whole number" or "number", text)
         end
+      end
+      local problem = options.problem(value, spec[name])
+      if problem then
+        return nil, ("--set %s: %s"):format(name, problem)
       end
       given[name] = value
     end

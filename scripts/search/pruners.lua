@@ -291,29 +291,31 @@ function MAKERS.population(given)
   return stages.population(given)
 end
 
-local function known_names()
-  return options.keys(MAKERS)
-end
-
---- A pruner by name, or with options: `search.pruner.asha { min_epochs = 2 }`, or one's own: a table with
---- `tell` and `rule`.
+--- A pruner by name, with options: `{ "asha", min_epochs = 2 }` or `search.pruner.asha { min_epochs = 2 }`, or
+--- one's own: a table with `tell` and `rule`.
 ---@param given string|table|nil
 ---@param objective table of the sweep
 ---@return table? pruner with name, tell, rule
 function M.make(given, objective)
   if given == nil then
     return nil
-  elseif type(given) == "string" then
-    if not MAKERS[given] then
-      local near = options.nearest(given, known_names())
-      options.fail("unknown pruner '%s'%s", given, near and (" (did you mean '%s'?)"):format(near)
-        or "; the pruners are " .. table.concat(known_names(), ", "))
+  end
+  given = type(given) == "string" and { given } or given
+  if type(given) == "table" and type(given[1]) == "string" then
+    local name, chosen = given[1], {}
+    if not MAKERS[name] then
+      local names = options.keys(MAKERS)
+      options.fail("unknown pruner '%s'%s", name, options.suggestion(name, names,
+        "; the pruners are " .. table.concat(names, ", ")))
     end
-    given = M.constructors[given]()
+    for key, value in pairs(given) do
+      chosen[key] = key ~= 1 and value or nil
+    end
+    given = M.constructors[name](chosen)
   end
   if type(given) ~= "table" then
-    options.fail("pruner must be a name, search.pruner.NAME { ... }, or a table with tell and rule; got %s",
-      options.show(given))
+    options.fail("pruner must be a name, a name with options, search.pruner.NAME { ... }, or a table with tell and "
+      .. "rule; got %s", options.show(given))
   elseif given.make then
     local pruner = given.make(objective.direction == "max" and 1 or -1)
     pruner.name = given.text

@@ -34,9 +34,8 @@ local function named(name, given, problem)
   local row = M.table[name]
   if not row then
     local names = options.keys(M.table)
-    local near = options.nearest(name, names)
-    options.fail("unknown sampler '%s'%s", name, near and (" (did you mean '%s'?)"):format(near)
-      or "; the samplers are " .. table.concat(names, ", "))
+    options.fail("unknown sampler '%s'%s", name, options.suggestion(name, names,
+      "; the samplers are " .. table.concat(names, ", ")))
   end
   local chosen = options.check(given, row.options, ("sampler '%s'"):format(name))
   local sampler = row.new(problem, chosen)
@@ -61,12 +60,13 @@ end
 --- The sampler for a sweep.
 ---@param given string|table|function|nil a name; a name and options, { "tpe", startup = 20 }; a table with
 --- the methods ask(k, space, pending, attempt) and, if it learns, tell(k, result, space); a function of k
---- and the space. nil: a grid when the space has one, else random
+--- and the space. nil: a grid when the space has one that is not too large, else random
 ---@param problem {space: table, seed: integer, allowed: function} allowed(params): the constraint
 ---@return table sampler {name, ask, tell, count: number of its configurations if there is an end}
 function M.make(given, problem)
   if given == nil then
-    given = problem.space:is_finite() and "grid" or "random"
+    local size = problem.space:size()
+    given = size and size <= M.table.grid.most and "grid" or "random"
   end
   if type(given) == "string" then
     return named(given, {}, problem)

@@ -123,8 +123,9 @@ function Space:each(visit)
   each_point(self, 1, {}, visit)
 end
 
---- Number of points of the grid, or nil when some parameter has no list of values.
----@return integer?
+--- Number of points of the grid, or nil when some parameter has no list of values. A float when it is beyond
+--- what an integer holds.
+---@return number?
 function Space:size()
   local size = 1
   for _, name in ipairs(self.names) do
@@ -142,7 +143,7 @@ function Space:size()
       end
       sum = sum + inner
     end
-    size = size * sum
+    size = size > math.maxinteger // sum and size * (sum + 0.0) or size * sum
   end
   return size
 end
@@ -157,11 +158,6 @@ function Space:is_discrete()
     end
   end
   return true
-end
-
---- Whether a grid needs no `n` anywhere.
-function Space:is_finite()
-  return self:size() ~= nil
 end
 
 --- A plain table that says what the space is, for the record.

@@ -17,6 +17,7 @@ local races = require "search.race"
 local random = require "core.random"
 local record = require "search.record"
 local seals = require "data.seal"
+local samplers = require "search.samplers"
 local spaces = require "search.space"
 local studies = require "search.study"
 local worker = require "search.worker"
@@ -75,9 +76,10 @@ local SPEC = {
     help = "function(trial) that returns a history, a number, or a table of metrics" },
   sampler = { type = "string|table|function",
     help = "grid, random, sobol, halton, tpe, gp, cmaes, de, evolution or nsga2; with options: "
-      .. "{ \"tpe\", startup = 20 }; or your own; default: grid if the space has one, else random" },
+      .. "{ \"tpe\", startup = 20 }; or your own; default: grid if the space has one of up to a million points, "
+      .. "else random", choices = options.keys(samplers.table) },
   pruner = { type = "string|table", help = "\"median\", \"asha\", search.pruner.hyperband { ... } or your own: "
-    .. "ends poor trials early; default none" },
+    .. "ends poor trials early; default none", choices = options.keys(pruners.constructors) },
   lag = positive("a proposal knows the results of all but the last so many configurations before it; "
     .. "no more workers than lag x seeds can be busy when the sampler or pruner learns", { default = 8 }),
   trials = positive("in all, repeats included; default: the whole grid"),
@@ -153,7 +155,7 @@ local function read_options(given)
         .. "space = { lr = search.float(1e-4, 1e-1, { log = true }) }")
     end
     local done
-    done, message = args.apply(copy, line)
+    done, message = args.apply(copy, line, SPEC)
     if not done then
       usage(message)
     end
@@ -284,6 +286,10 @@ local function announce(plan, view, journal, done)
     plan.name, journal.version > 1 and " version " .. journal.version or "", proposed,
     proposed == 1 and "" or "s", plan.seeds, plan.seeds == 1 and "" or "s", plan.total, plan.workers,
     plan.workers == 1 and "" or "s", plan.store))
+  if plan.sampler.count and plan.sampler.count * plan.seeds > plan.total then
+    view:note(("only the first of %d points of the grid: sampler = \"random\" would spread them"):format(
+      plan.sampler.count))
+  end
   if plan.sampler.share then
     view:note(("the constraint allows about %.3g%% of the space"):format(100 * plan.sampler.share))
   end

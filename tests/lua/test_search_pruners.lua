@@ -195,7 +195,12 @@ return testing.run {
     testing.equal(got.curve, { { 1, 9 }, { 2, 8 }, { 3, 3 }, { 4, 2 }, { 5, 1 } })
     testing.equal(got.final, { epoch = 5, loss = 1, size = 7 })
   end,
+  ["options are given to a pruner's name as to its function"] = function()
+    testing.equal(pruners.make({ "hyperband", max_epochs = 27 }, MAX).name,
+      pruners.make(search.pruner.hyperband { max_epochs = 27 }, MAX).name)
+  end,
   ["an unknown pruner is an error that suggests"] = function()
+    testing.raises("did you mean 'median'?", function() pruners.make({ "medain" }, MAX) end)
     testing.raises("did you mean 'median'?", function() pruners.make("medain", MAX) end)
     testing.raises("unknown option", function() search.pruner.asha { reductoin = 3 } end)
     testing.raises("tell(trial) and rule", function() pruners.make({}, MAX) end)

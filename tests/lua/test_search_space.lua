@@ -25,7 +25,7 @@ end
 local function apply(words, given)
   local line = testing.ok(args.parse(words))
   given.space = search.space(given.space)
-  return args.apply(given, line)
+  return args.apply(given, line, { seed = {}, trials = {} })
 end
 
 return testing.run {
@@ -143,6 +143,13 @@ return testing.run {
   ["the default is a grid when the space has one"] = function()
     testing.equal(sampler(nil, { a = { 1, 2 } }).name, "grid")
     testing.equal(sampler(nil, { a = search.float(0, 1) }).name, "random")
+    local many = {} -- 2^64 points
+    for i = 1, 16 do
+      many["p" .. i] = search.int(1, 16)
+    end
+    testing.equal(sampler(nil, many).name, "random")
+    testing.equal(search.space(many):size(), 2.0 ^ 64)
+    testing.raises("the grid has 1.844674e+19 points", function() sampler("grid", many) end)
   end,
   ["mistakes in a space are named at the script's line"] = function()
     local function line(part, fn)
@@ -196,6 +203,8 @@ return testing.run {
     local function message(word)
       return select(2, apply({ "--set", word }, { space = { hidden = search.int(1, 9), act = { "relu" } } }))
     end
+    testing.contains(select(2, apply({ "--set", "space.m=1" }, { space = { hidden = search.int(1, 9),
+      o = search.choice { sgd = { m = search.float(0, 1) } } } })), "did you mean 'space.o.sgd.m'?")
     testing.contains(message "space.hiden=3", "did you mean 'space.hidden'?")
     testing.contains(message "space.hidden=30", "expected a whole number from 1 to 9, got '30'")
     testing.contains(message "space.hidden=1.5", "whole number")

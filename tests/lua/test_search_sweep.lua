@@ -197,7 +197,7 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
     line("did you mean 'trials'", { trails = 3 })
     line("the space is empty", { space = {} })
     line("must be \"max METRIC\"", { objective = "best" })
-    line("did you mean 'grid'", { sampler = "gird" })
+    line("did you mean \"grid\"", { sampler = "gird" })
     line("needs trials = N", { space = { x = search.float(0, 1) } })
     line("letters, digits", { name = "a/b" })
     line("cannot make folder", { store = "/proc/none/x.db" })
@@ -286,6 +286,18 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
     local _, value, bad = run(script(), "--set space.width=17")
     testing.equal(bad, 2)
     testing.contains(value, "one of 16, 32")
+    for words, message in pairs {
+      ["-j 0"] = "option '-j' must be at least 1, got 0",
+      ["--set seeds=0"] = "--set seeds: must be at least 1, got 0",
+      ["--set sampler=tpee"] = 'did you mean "tpe"?',
+      ["--set pruner=medain"] = 'did you mean "median"?',
+      ["--set budget=soon"] = '--set budget: must be "10m"',
+      ["--set checkpoints=first"] = "--set checkpoints: is",
+    } do
+      local _, said, code = run(script(), words)
+      testing.equal(code, 2, words)
+      testing.contains(said, message)
+    end
     local out, _, fine = run(script(), "--help")
     testing.equal(fine, 0)
     testing.contains(out, "space.lr")

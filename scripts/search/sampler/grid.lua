@@ -6,7 +6,7 @@ local MAX_POINTS = 1000000 -- kept in memory
 local function new(problem)
   local size = problem.space:size()
   if size and size > MAX_POINTS then
-    options.fail("the grid has %d points, more than %d; use sampler = \"random\"", size, MAX_POINTS)
+    options.fail("the grid has %.7g points, more than %d; use sampler = \"random\"", size, MAX_POINTS)
   end
   local points = {}
   problem.space:each(function(params)
@@ -29,4 +29,4 @@ local function new(problem)
   }
 end
 
-return { help = "every point of the grid", options = {}, new = new }
+return { help = "every point of the grid", options = {}, new = new, most = MAX_POINTS }
