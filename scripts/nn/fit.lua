@@ -66,6 +66,15 @@ function M.new_run(model, set, given)
   return runs.new(model, set, options.check(given or {}, SPEC, "fit"))
 end
 
+-- The columns of numbers that an epoch's row will have.
+local function columns_of(run)
+  local names = { "loss", table.unpack(run.names) }
+  for i = 1, run.options.validation and #names or 0 do
+    names[#names + 1] = "val_" .. names[i]
+  end
+  return names
+end
+
 -- In a sweep's pre-flight: a few real steps, from which the time of the whole run is told. An evaluation
 -- is reckoned as a third of training on as many rows: forward without backward.
 local function probe(run)
@@ -78,7 +87,7 @@ local function probe(run)
   end
   local step = math.min((proc.now() - began) / steps, began - first)
   local rows = run.rows + (run.options.validation and bundle.rows(run.options.validation.x) / 3 or 0)
-  run.options.trial:probed { seconds = step * rows / run.batch * run.options.epochs }
+  run.options.trial:probed { seconds = step * rows / run.batch * run.options.epochs, columns = columns_of(run) }
 end
 
 -- In a sweep: go on where the trial was when it was interrupted. A run may fit more than once.

@@ -100,6 +100,19 @@ local function names_of(rows)
   return options.keys(seen)
 end
 
+--- Why there may be no value, when a fit will report these columns; nil when the metric is among them.
+---@param columns string[]
+---@return string?
+function Objective:doubt(columns)
+  for _, name in ipairs(columns) do
+    if name == self.metric or self.metric == "seconds" or self.metric == "lr" then
+      return nil
+    end
+  end
+  return ("fit reports %s, and not the objective '%s'%s; unless run returns it, trials will fail"):format(
+    table.concat(columns, ", "), self.metric, options.suggestion(self.metric, columns))
+end
+
 --- Why there is no value: for the trial's message.
 ---@param rows table[]
 function Objective:missing(rows)

@@ -160,7 +160,7 @@ end
 ---@return string? hopeless every configuration fails, and why
 ---@return integer? failed how many do
 function M.describe(plan, results, remaining)
-  local lines, failed, messages, sum, known, most = {}, 0, {}, 0, 0, 0
+  local lines, failed, messages, sum, known, most, doubt = {}, 0, {}, 0, 0, 0, nil
   for _, result in ipairs(results) do
     if result.state == "failed" then
       failed = failed + 1
@@ -169,6 +169,7 @@ function M.describe(plan, results, remaining)
     elseif result.seconds then
       sum, known = sum + result.seconds, known + 1
       most = math.max(most, result.kilobytes or 0)
+      doubt = doubt or result.doubt
     end
   end
   if failed > 0 and failed == #results then
@@ -176,10 +177,11 @@ function M.describe(plan, results, remaining)
     return lines, ("pre-flight: none of %d configurations tried works%s: %s"):format(#results,
       same and "" or "; the first fails with", first_line(results[1].message))
   end
+  lines[#lines + 1] = doubt and "pre-flight: " .. doubt
   if known > 0 then
     lines[#lines + 1] = ("pre-flight: %d configurations tried%s; the sweep takes about %s, "
       .. "and %.0f MB a worker"):format(
-      #results, failed > 0 and (", %d fail"):format(failed) or "",
+      #results, failed > 0 and (", %d fail%s"):format(failed, failed == 1 and "s" or "") or "",
       progress.duration(sum / known * remaining / math.min(plan.workers, remaining)), most / 1024)
   else
     lines[#lines + 1] = ("pre-flight: %d configurations tried; how long a trial takes is not known "

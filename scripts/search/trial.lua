@@ -65,7 +65,7 @@ end
 
 --- In a pre-flight: end the run with what was measured.
 ---@private
----@param measured {seconds: number?} of a whole trial
+---@param measured {seconds: number?, columns: string[]?} of a whole trial, and what an epoch of it reports
 function Trial:probed(measured)
   self.measured = measured
   error(M.PROBED, 0)

@@ -130,7 +130,8 @@ function M.perform(spec, job, channel, current)
   local fine, result, more = xpcall(spec.run, on_error, trial)
   if trial.probe and (fine or result == trials.PROBED) then
     local measured = trial.measured or { seconds = proc.now() - trial.sent_at }
-    return { kind = "done", state = "probed", seconds = measured.seconds, kilobytes = proc.resident() }, true
+    return { kind = "done", state = "probed", seconds = measured.seconds, kilobytes = proc.resident(),
+      doubt = measured.columns and spec.objective:doubt(measured.columns) }, true
   end
   if fine then
     fine, result = xpcall(conclude, on_error, trial, spec.objective, result, more)
