@@ -88,12 +88,18 @@ local function ask(file, act)
   return refused and "refused: " .. refused or "done"
 end
 
-local function whole(value, name)
+local function whole(value, name, most)
   local number = math.tointeger(value)
-  if not number or number < 1 then
-    error(("%s: a whole number from 1 is needed, got %s"):format(name, tostring(value)), 3)
+  if not number or number < 1 or number > (most or number) then
+    error(("%s: a whole number from 1%s is needed, got %s"):format(name, most and " to " .. most or "",
+      tostring(value)), 3)
   end
   return number
+end
+
+-- What a command of the same name prints, or why it cannot.
+local function say(text, message)
+  print(text or message)
 end
 
 --- The functions of the prompt, as globals.
@@ -104,10 +110,12 @@ function M.functions(file)
     status = function() print(status_text(file)) end,
     study = function() return assert(studies.load(file)) end,
     results = function() print(assert(studies.load(file)):text()) end,
-    best = function() print(assert(require("search.store_view").best(file))) end,
-    show = function(number) print(assert(require("search.store_view").show(file, tostring(whole(number, "show"))))) end,
+    best = function() say(require("search.store_view").best(file)) end,
+    show = function(number) say(require("search.store_view").show(file, tostring(whole(number, "show")))) end,
     trials = function(count) print(ask(file, { act = "trials", count = whole(count, "trials") })) end,
-    workers = function(count) print(ask(file, { act = "workers", count = whole(count, "workers") })) end,
+    workers = function(count)
+      print(ask(file, { act = "workers", count = whole(count, "workers", control.MOST_WORKERS) }))
+    end,
     commands = function() print(HELP) end,
   }
   for _, act in ipairs { "pause", "resume", "stop" } do

@@ -6,7 +6,7 @@ local json = require "search.json"
 
 local M = {}
 
-local MOST_WORKERS = 512
+M.MOST_WORKERS = 512
 
 --- The file for a store.
 ---@param store string
@@ -78,7 +78,7 @@ function ACTS.stop()
 end
 
 function ACTS.workers(loop, count)
-  loop.plan.workers = math.min(count, MOST_WORKERS)
+  loop.plan.workers = math.min(count, M.MOST_WORKERS)
   loop.most = math.max(loop.most, loop.plan.workers)
 end
 
@@ -105,9 +105,12 @@ function M.act(loop, asked)
     loop.progress:note("asked from outside: trials " .. count .. "; refused: " .. asked.refused)
     return true
   end
-  loop.record:event(nil, "control", json.encode(asked))
-  loop.progress:note("asked from outside: " .. asked.act .. (count and " " .. count or ""))
   act(loop, count)
+  if asked.act == "trials" then -- what has begun is not taken back; and of how many by the command
+    asked.count, asked.of = loop.order.total, loop.plan.asked
+  end
+  loop.record:event(nil, "control", json.encode(asked))
+  loop.progress:note("asked from outside: " .. asked.act .. (count and " " .. asked.count or ""))
   return true
 end
 

@@ -80,9 +80,11 @@ end
 ---@param plan table
 ---@param journal table
 function M.honour(plan, journal)
+  plan.asked = plan.total
   for _, event in ipairs(journal.store:rows("event_list", journal.id)) do
     local fine, act = pcall(json.decode, event.kind == "control" and event.detail or "{}")
-    if fine and act.act == "trials" and math.tointeger(act.count) and not act.refused then
+    if fine and act.act == "trials" and math.tointeger(act.count) and not act.refused
+      and (act.of or plan.asked) == plan.asked then -- the command asks for as many as then
       plan.total, plan.most = act.count, math.max(plan.most, act.count)
       journal:set_trials(plan.total)
     end

@@ -3,6 +3,7 @@ local args = require "search.args"
 local budgets = require "search.budget"
 local configs = require "search.config"
 local confirm = require "search.confirm"
+local control = require "search.control"
 local coordinator = require "search.coordinator"
 local json = require "search.json"
 local objectives = require "search.objective"
@@ -25,7 +26,6 @@ local worker = require "search.worker"
 local M = {}
 
 local EXIT = { usage = 2, failed = 3, SIGINT = 130, SIGTERM = 143 }
-local MAX_WORKERS = 512
 local PREFLIGHT_TRIALS = 8 -- from so many on the space is tried first
 
 local function positive(help, more)
@@ -93,7 +93,7 @@ local SPEC = {
   constraint = { type = "function", help = "function(params): false for what must not be run" },
   select = { type = "string", choices = { "best", "last" },
     help = "which epoch of a trial ranks it; default \"best\", and \"last\" with several objectives" },
-  workers = positive("trials trained at a time; default: all cores", { max = MAX_WORKERS }),
+  workers = positive("trials trained at a time; default: all cores", { max = control.MOST_WORKERS }),
   threads = positive("threads within one trial; results depend on it", { default = 1, max = 64 }),
   timeout = { type = "number", above = 0, help = "seconds a trial may take" },
   stall = { type = "number", above = 0, help = "seconds that may pass in a trial without a reported epoch" },
@@ -354,8 +354,8 @@ end
 
 -- Everything after the fork, in the coordinator. Returns the study or raises.
 local function coordinate(crew, plan, journal)
-  local trials = past.trials(plan, journal)
   past.honour(plan, journal)
+  local trials = past.trials(plan, journal)
   if plan.test then
     journal:event(nil, "sealed", plan.test.name)
   end

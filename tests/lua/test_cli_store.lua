@@ -210,13 +210,47 @@ return search.sweep { name = "slow", objective = "max score", sampler = "random"
     end
     local trials = #opened:rows("trial_list", 1)
     opened:close()
-    testing.equal(acts, { '{"act":"pause"}', '{"act":"workers","count":3}', '{"act":"trials","count":12}',
+    testing.equal(acts, { '{"act":"pause"}', '{"act":"workers","count":3}', '{"act":"trials","count":12,"of":500}',
       '{"act":"resume"}' })
     testing.equal(trials, 12)
     local _, _, status = testing.sh(("cd %s && {nnrun} %s --quiet --store slow.db"):format(folder, slow))
     testing.equal(status, 0)
     testing.contains(nnrun "list slow.db", "12/12")
     testing.contains(testing.sh(("cd %s && {nnrun} attach slow.db"):format(folder), "pause()\n"), "nnrun resume")
+  end,
+  ["trials that attach added are known to the same command again, until it asks for another number"] = function()
+    local more = testing.write(folder .. "/more.lua", [[
+local search, proc = require "search", require "core.proc"
+return search.sweep { name = "more", objective = "max score", sampler = "random", trials = 6, table = false,
+  space = { x = search.float(0, 1) }, confirm = 0, run = function(trial)
+    proc.sleep(trial.number <= 6 and 0.2 or 0)
+    return { score = trial.params.x }
+  end }
+]])
+    testing.sh(("cd %s && ({nnrun} %s --quiet -j 1 --store more.db > more.out 2>&1; echo $? > more.status) &"):format(
+      folder, more))
+    local tries = 0
+    repeat
+      tries = tries + 1
+      testing.sh "sleep 0.1"
+    until tries > 100 or (nnrun "list more.db"):find("[1-9]%d*/6")
+    local out, complaint = testing.sh(("cd %s && {nnrun} attach more.db"):format(folder),
+      "trials(9)\nworkers(1000000)\nshow(77)\n")
+    testing.contains(out, "> done")
+    testing.contains(complaint, "workers: a whole number from 1 to 512 is needed, got 1000000")
+    testing.contains(out, "> study 'more' has no trial 77")
+    repeat
+      tries = tries + 1
+      testing.sh "sleep 0.1"
+    until tries > 200 or testing.exists(folder .. "/more.status")
+    testing.contains(nnrun "list more.db", "9/9")
+    for _, words in ipairs { "resume more.db", more .. " --quiet --store more.db" } do
+      local _, err, status = nnrun(words)
+      testing.equal({ err, status }, { words:find "quiet" and "" or err, 0 })
+      testing.contains(nnrun "list more.db", "9/9")
+    end
+    nnrun(more .. " --quiet --store more.db --trials 11")
+    testing.contains(nnrun "list more.db", "11/11")
   end,
   ["merge copies studies whole, and adds only what is missing"] = function()
     nnrun "list small.db"
