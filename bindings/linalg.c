@@ -1,5 +1,6 @@
 /* Linear algebra on tensors: module core.linalg, by core/tensor/lapack.h. int64 is read as float32.
- * Gradients do not go through these: a tensor that takes part in one is refused. */
+ * Gradients do not go through these: a tensor that takes part in one is refused. (Some have one in
+ * scripts/tensor/linalg.lua.) */
 #include "tape.h"
 
 #include "tensor/lapack.h"

@@ -21,7 +21,7 @@ local core = require "core.tensor"
 local einsum = require "tensor.einsum"
 local gradient = require "tensor.gradient"
 local graphs = require "core.graph"
-local linalg = require "core.linalg"
+local linalg = require "tensor.linalg"
 local op = require "core.op"
 local shapes = require "tensor.shapes"
 local tape = require "core.tape"
@@ -139,7 +139,7 @@ M.value_and_grad = gradient.value_and_grad
 ---@return any ...
 M.no_grad = tape.no_grad
 
---- The x with a x = b, for square a. Raises when a is singular.
+--- The x with a x = b, for square a. Raises when a is singular. This, inv, det and cholesky have gradients.
 ---@param a Tensor (..., n, n)
 ---@param b Tensor (..., n) or (..., n, k)
 ---@return Tensor x of b's shape

@@ -927,7 +927,7 @@ function tensor.softshrink(x, options) end
 ---@return Tensor
 function tensor.softsign(x) end
 
---- The x with a x = b, for square a. Raises when a is singular.
+--- The x with a x = b, for square a. Raises when a is singular. This, inv, det and cholesky have gradients.
 ---@param a Tensor (..., n, n)
 ---@param b Tensor (..., n) or (..., n, k)
 ---@return Tensor x of b's shape

@@ -227,7 +227,7 @@ tests["matrices that have no solution are refused"] = function()
   raises("not positive definite", function() tensor.new({ { 1, 2 }, { 2, 1 } }):cholesky() end)
   raises("needs square matrices (..., n, n), not shape (2, 3)", function() tensor.ones({ 2, 3 }):det() end)
   raises("needs a matrix", function() tensor.ones({ 2 }):svd() end)
-  raises("has no gradient; take it of x:detach()", function() tensor.eye(2):requires_grad():inv() end)
+  raises("has no gradient; take it of x:detach()", function() tensor.eye(2):requires_grad():qr() end)
   local x, rank = tensor.lstsq(flat, tensor.new { 1, 2 })
   testing.near(x, { 0.2, 0.4 }, 1e-6)
   equal(rank, 1)
@@ -280,6 +280,41 @@ tests["functions of the module pass gradients on"] = function()
       testing.near(a:grad():get(i, j), (value(h) - value(-h)) / (2 * h), 1e-6)
     end
   end
+end
+
+-- The gradient of f at x, element by element, against differences; f makes one number.
+local function check_gradient(f, x, what)
+  local got, h, flat = tensor.grad(f)(x), 1e-6, x:size()
+  for i = 1, flat do
+    local function value(by)
+      local moved = tensor.new(x):view { flat }
+      moved:set(i, moved:get(i) + by)
+      return f(moved:view(x:shape())):item()
+    end
+    testing.near(got:view({ flat }):get(i), (value(h) - value(-h)) / (2 * h), 1e-6, what)
+  end
+end
+
+tests["solve, inv, det and cholesky pass gradients on"] = function()
+  for _, shape in ipairs { { 1, 1 }, { 3, 3 }, { 2, 3, 3 } } do
+    local n = shape[#shape]
+    local rows = { table.unpack(shape, 1, #shape - 1) }
+    local a = tensor.randn(shape, "float64") + tensor.eye(n, n, "float64") * 3
+    local b, column, weights = tensor.randn(shape, "float64"), tensor.randn(rows, "float64"), tensor.randn(shape, "float64")
+    local text = table.concat(shape, "x")
+    check_gradient(function(x) return (x:solve(b) * weights):sum() end, a, "solve of a " .. text)
+    check_gradient(function(x) return (a:solve(x) * weights):sum() end, b, "solve of b " .. text)
+    check_gradient(function(x) return (x:solve(column) * column):sum() end, a, "solve of a vector " .. text)
+    check_gradient(function(x) return (x:inv() * weights):sum() end, a, "inv " .. text)
+    check_gradient(function(x) return x:det():sum() end, a, "det " .. text)
+    check_gradient(function(x)
+      return (x:matmul(x, { trans_b = true }):cholesky() * weights):sum()
+    end, a, "cholesky " .. text)
+    equal(tensor.solve(tensor.new(a):requires_grad(), b):detach():totable(), a:solve(b):totable())
+  end
+  -- PyTorch's gradient of a Cholesky factor is symmetric: torch.linalg.cholesky([[4, 2], [2, 5]])[1, 0]
+  local x = tensor.new({ { 4, 2 }, { 2, 5 } }, "float64")
+  testing.near(tensor.grad(function(m) return m:cholesky()[2][1] end)(x), { -0.125, 0.25, 0.25, 0 }, 1e-12)
 end
 
 tests["a gradient that arrives may be given"] = function()
