@@ -1,6 +1,21 @@
 --- Several objectives at once: which results no other one beats, and how much they cover. A result is a
 --- list of losses, each smaller for better.
+local options = require "options"
+
 local M = {}
+
+-- Points must be lists of losses, as many each as another one has.
+local function check_points(where, points, like)
+  if type(points) ~= "table" or type(like) ~= "table" then
+    options.fail("%s: needs lists of losses, got %s", where, options.show(type(points) == "table" and like or points))
+  end
+  for i, point in ipairs(points) do
+    if type(point) ~= "table" or #point ~= #like then
+      options.fail("%s: point %d must be a list of %d losses, got %s", where, i, #like,
+        type(point) == "table" and #point .. " of them" or options.show(point))
+    end
+  end
+end
 
 --- Whether `a` dominates `b`: nowhere worse, somewhere better.
 ---@param a number[]
@@ -63,6 +78,7 @@ end
 ---@param points number[][]
 ---@return integer[] front
 function M.front(points)
+  check_points("pareto_front", points, type(points) == "table" and points[1] or {})
   local front = {}
   for i, point in ipairs(points) do
     local free = true
@@ -174,11 +190,7 @@ end
 ---@param reference number[] as long as a point
 ---@return number
 function M.hypervolume(points, reference)
-  for i, point in ipairs(points) do
-    if #point ~= #reference then
-      error(("hypervolume: point %d has %d losses, the reference %d"):format(i, #point, #reference), 2)
-    end
-  end
+  check_points("hypervolume", points, reference)
   return volume(points, reference)
 end
 

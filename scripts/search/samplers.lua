@@ -44,12 +44,33 @@ local function named(name, given, problem)
   return sampler
 end
 
+-- What a user's own proposes for a configuration, complete, or an error.
+local function check_params(params, k, name, space)
+  if type(params) ~= "table" then
+    options.fail("sampler '%s' must return a table of parameters for configuration %d, or nil to end; got %s", name, k,
+      options.show(params))
+  end
+  space:fill(function(path)
+    local list, part = path:match("^(.-)%.(.+)$")
+    local value = params[list or path]
+    if value == nil or list and type(value) ~= "table" then
+      options.fail("sampler '%s' returned no '%s' for configuration %d", name, list or path, k)
+    elseif list then
+      return part == "length" and #value or value[tonumber(part)]
+    end
+    return value
+  end)
+  return params
+end
+
 -- A user's own: its functions are methods and get the space at the end.
 local function own(given, problem)
+  local name = given.name or "custom"
   return {
-    name = given.name or "custom", count = given.count,
+    name = name, count = given.count,
     ask = function(k, pending, attempt)
-      return given:ask(k, problem.space, pending, attempt)
+      local params = given:ask(k, problem.space, pending, attempt)
+      return params ~= nil and check_params(params, k, name, problem.space) or nil
     end,
     tell = given.tell and function(k, result)
       given:tell(k, result, problem.space)

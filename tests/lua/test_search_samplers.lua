@@ -292,6 +292,14 @@ tests["fronts, ranks and crowding of points by hand"] = function()
   testing.equal(pareto.crowding { { 0, 4 }, { 1, 2 }, { 4, 0 } }, { math.huge, 2, math.huge })
 end
 
+tests["points that are none are refused"] = function()
+  testing.raises("hypervolume: point 2 must be a list of 2 losses, got 3 of them", search.hypervolume,
+    { { 1, 2 }, { 1, 2, 3 } }, { 4, 4 })
+  testing.raises("hypervolume: needs lists of losses, got 4", search.hypervolume, { { 1, 2 } }, 4)
+  testing.raises("hypervolume: needs lists of losses, got nil", search.hypervolume, { { 1, 2 } })
+  testing.raises("pareto_front: point 2 must be a list of 2 losses, got 7", search.pareto_front, { { 1, 2 }, 7 })
+end
+
 tests["hypervolumes in two and three dimensions"] = function()
   testing.near(pareto.hypervolume({ { 1, 3 }, { 2, 2 }, { 3, 1 } }, { 4, 4 }), 6, 1e-12)
   testing.equal(pareto.hypervolume({ { 5, 1 } }, { 4, 4 }), 0)

@@ -335,6 +335,20 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
     local json = require("search.json").decode(view.export(db, "json"))
     testing.equal(json.trials[6].last, study.trials[6].last)
   end,
+  ["a sampler of one's own that proposes what is no configuration is told so"] = function()
+    local space = { x = search.float(0, 1),
+      o = search.choice { a = { h = search.list({ 1, 2 }, { max = 2 }) }, b = {} } }
+    local function propose(params)
+      return function()
+        sweep { trials = 2, space = space, sampler = function() return params end }
+      end
+    end
+    testing.raises("a table of parameters for configuration 1, or nil to end; got 3", propose(3))
+    testing.raises("sampler 'custom' returned no 'x' for configuration 1", propose { o = "b" })
+    testing.raises("returned no 'h'", propose { x = 0.5, o = "a" })
+    propose { x = 0.5, o = "b" }()
+    propose { x = 0.5, o = "a", h = { 1, 2 } }()
+  end,
   ["a sampler of one's own is asked by number"] = function()
     local study = sweep { space = { x = search.float(0, 100) }, sampler = function(k)
       return k <= 4 and { x = k * k + 0.0 } or nil
