@@ -6,8 +6,11 @@ local M = {}
 
 -- Points must be lists of losses, as many each as another one has.
 local function check_points(where, points, like)
-  if type(points) ~= "table" or type(like) ~= "table" then
-    options.fail("%s: needs lists of losses, got %s", where, options.show(type(points) == "table" and like or points))
+  for i = 1, 2 do
+    local list = select(i, points, like)
+    if type(list) ~= "table" then
+      options.fail("%s: needs lists of losses, got %s", where, options.show(list))
+    end
   end
   for i, point in ipairs(points) do
     if type(point) ~= "table" or #point ~= #like then
