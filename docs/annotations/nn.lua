@@ -198,7 +198,7 @@ local ConfusionMatrix = {}
 ---
 ---@class Loss
 ---@field name string
----@field target "labels"|"column"|"numbers"|"signs" what fit makes of y
+---@field target "labels"|"column"|"numbers"|"any" what fit makes of y
 ---@field options table
 ---@field apply fun(prediction: userdata, target: userdata, options: table): userdata
 local Loss = {}

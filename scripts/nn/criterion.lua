@@ -123,6 +123,17 @@ function M.new(given, weights, outputs, y)
   return { parts = parts }
 end
 
+-- Targets of another shape would be broadcast: a loss of all pairs, which nobody wants.
+local function check_sizes(loss, shape, out, labels)
+  local function rows_of(sizes)
+    return "(N" .. (#sizes > 1 and ", " .. table.concat(sizes, ", ", 2) or "") .. ")"
+  end
+  if rows_of(shape) ~= rows_of(out) then
+    options.fail("loss %s: the targets' shape %s is not that of the model's output, %s%s", loss.name, rows_of(shape),
+      rows_of(out), labels and "; for class labels take cross_entropy" or "")
+  end
+end
+
 --- The target as the loss wants it: (N) labels, or numbers of the prediction's shape and type.
 ---@param loss Loss
 ---@param y userdata
@@ -151,6 +162,9 @@ function M.target_of(loss, y, out, dtype)
   local shape = target:shape()
   if #shape == 1 and #out == 2 and out[2] == 1 then
     target = target:view { shape[1], 1 }
+  end
+  if loss.target ~= "any" then
+    check_sizes(loss, target:shape(), out, y:dtype() == "int64")
   end
   return target
 end

@@ -11,7 +11,7 @@ local M = {}
 
 ---@class Loss
 ---@field name string
----@field target "labels"|"column"|"numbers"|"signs" what fit makes of y
+---@field target "labels"|"column"|"numbers"|"any" what fit makes of y
 ---@field options table
 ---@field apply fun(prediction: userdata, target: userdata, options: table): userdata
 local Loss = { __name = "Loss" }

@@ -124,4 +124,14 @@ tests["mistakes in a loss are met with an answer"] = function()
   end)
 end
 
+tests["targets of another shape than the output are refused, not broadcast"] = function()
+  local x = tensor.ones { 8, 2 }
+  local function fit(y)
+    return function() nn.Sequential { nn.Linear(2) }:fit({ x = x, y = y }, { loss = "mse", epochs = 1 }) end
+  end
+  testing.raises("loss mse: the targets' shape (N, 1) is not that of the model's output, (N, 2)", fit(tensor.ones { 8, 1 }))
+  testing.raises("(N, 2); for class labels take cross_entropy", fit(tensor.zeros({ 8 }, "int64")))
+  fit(tensor.ones { 8, 2 })()
+end
+
 return testing.run(tests)
