@@ -27,8 +27,13 @@ local function look(file)
   local study = list[#list]
   local sessions = study and opened:rows("session_list", study.id) or {}
   local trials = study and opened:rows("trial_list", study.id) or {}
+  local session, paused = sessions[#sessions], false
+  for _, event in ipairs(session and opened:rows("event_list", study.id) or {}) do
+    local act = event.kind == "control" and event.at >= session.started and json.decode(event.detail).act
+    paused = act == "pause" or paused and act ~= "resume"
+  end
   opened:close()
-  return { study = study, session = sessions[#sessions], trials = trials }
+  return { study = study, session = session, trials = trials, paused = paused }
 end
 
 local function running(session)
@@ -45,9 +50,12 @@ local function status_text(file)
     done = done + (trial.number > 0 and trial.state ~= "running" and 1 or 0) -- below 0: fresh seeds for the winner
   end
   local live = running(seen.session)
-  lines[1] = ("sweep '%s': %d of %s trials, %s"):format(seen.study.name, done, seen.study.trials or "?",
-    live and ("running for %s as process %d"):format(progress.duration(proc.wall() - seen.session.started),
-      seen.session.pid) or "not running: " .. (seen.session and seen.session.outcome or "it ended without a word"))
+  local how = "not running: " .. (seen.session and seen.session.outcome or "it ended without a word")
+  if live then
+    how = ("%srunning for %s as process %d"):format(seen.paused and "paused, " or "",
+      progress.duration(proc.wall() - seen.session.started), seen.session.pid)
+  end
+  lines[1] = ("sweep '%s': %d of %s trials, %s"):format(seen.study.name, done, seen.study.trials or "?", how)
   for _, trial in ipairs(live and seen.trials or {}) do
     if trial.state == "running" then
       lines[#lines + 1] = ("  trial %d  %s  begun %s ago"):format(trial.number, trial.params,

@@ -254,6 +254,15 @@ local function hire(self, slot)
   assign(self, slot)
 end
 
+-- Places without a worker get one, as long as there is something to do.
+local function fill(self)
+  for slot = 1, self.plan.workers do
+    if not self.slots[slot] and not (self.stopping or self.hopeless or self.order:exhausted()) then
+      hire(self, slot)
+    end
+  end
+end
+
 -- ---- events ----
 
 local on = {}
@@ -318,9 +327,8 @@ function on.exit(self, slot, death)
     finish(self, slot, deaths.of(worker, death))
   end
   self.slots[slot] = nil
-  if not self.stopping and not self.hopeless and not self.order:exhausted() then
-    hire(self, slot)
-  end
+  fill(self)
+  wake(self) -- the trial of a place that is gone goes to another
 end
 
 function on.refused(self, slot, reason)
@@ -355,15 +363,6 @@ function on.signal(self, _, name)
 end
 
 -- ---- acts from outside ----
-
--- Places without a worker get one, as long as there is something to do.
-local function fill(self)
-  for slot = 1, self.plan.workers do
-    if not self.slots[slot] and not self.order:exhausted() and not self.stopping then
-      hire(self, slot)
-    end
-  end
-end
 
 -- Do what has been asked, and let who waits or is missing begin.
 local function obey(self)

@@ -194,8 +194,9 @@ return search.sweep { name = "slow", objective = "max score", sampler = "random"
       testing.sh "sleep 0.1"
     until tries > 100 or (nnrun "list slow.db"):find("[1-9]%d*/500")
     local out = testing.sh(("cd %s && {nnrun} attach slow.db"):format(folder),
-      "status()\npause()\nworkers(3)\ntrials(12)\nworkers(0)\nresume()\n")
+      "status()\npause()\nstatus()\nworkers(3)\ntrials(12)\nworkers(0)\nresume()\n")
     testing.matches(out, "sweep 'slow': %d+ of 500 trials, running for .- as process %d+")
+    testing.matches(out, "sweep 'slow': %d+ of 500 trials, paused, running for ")
     testing.equal(select(2, out:gsub("> done", "")), 4)
     tries = 0
     repeat

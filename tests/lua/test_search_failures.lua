@@ -164,6 +164,33 @@ return search.sweep { name = "full", objective = "max score", sampler = "random"
     testing.contains(by.segv.line, here)
     testing.contains(by.table.message, "error object is a table value")
   end,
+  ["a place that attach takes away gets no more workers"] = function()
+    local proc, control, path = require "core.proc", require "search.control", fresh ".db"
+    local start, spawned = proc.start, 0
+    proc.start = function() -- luacheck: ignore 122
+      local role, crew = start()
+      return role, role == "worker" and crew or setmetatable({}, { __index = function(_, name)
+        return function(_, ...)
+          spawned = spawned + (name == "spawn" and 1 or 0)
+          return crew[name](crew, ...)
+        end
+      end })
+    end
+    local numbers = {}
+    for i = 1, 16 do
+      numbers[i] = i
+    end
+    local fine, study = pcall(sweep, { workers = 3, store = path, space = { x = numbers }, run = function(trial)
+      if trial.number == 1 then
+        assert(control.ask(path, { act = "workers", count = 1 }))
+      end
+      proc.sleep(0.1)
+      return { loss = 1 }
+    end })
+    proc.start = start -- luacheck: ignore 122
+    testing.ok(fine, study)
+    testing.equal({ #study.trials, spawned }, { 16, 3 })
+  end,
   ["a worker after a crash begins from clean memory"] = function()
     _G.dirt = nil
     local study = sweep { workers = 1, run = function(trial)
