@@ -198,7 +198,7 @@ local function parse(command, arguments)
         return nil, ("option '--%s' needs a value"):format(name)
       end
       given[name] = value
-    elseif word:find("^%-.") then
+    elseif word:find("^%-[^%d]") then -- trials on fresh seeds have numbers below 0
       local known = options.keys(command.values or command.flags or {})
       known[#known + 1] = "help"
       local near = options.nearest(name or word, known)

@@ -380,7 +380,7 @@ local function obey(self)
 end
 
 function on.lost()
-  error("the process that starts workers is gone; run the same command again to continue", 0)
+  error(deaths.LOST, 0)
 end
 
 function on.timeout()

@@ -1,6 +1,9 @@
 --- The end of a worker's process, as the result of the trial it was running.
 local M = {}
 
+--- The end of the process that starts workers, and with it of all of them.
+M.LOST = "the process that starts workers is gone; run the same command again to continue"
+
 local LAST_WORDS = 2000 -- bytes of output kept for the message of a crashed trial
 
 -- The last lines a worker printed, for the message of a trial that did not end by itself.

@@ -3,6 +3,7 @@
 --- Configurations at the corners of the space, one with each value of every choice, and random ones are
 --- probed in a worker of their own: `run` is called with a trial whose fit builds the model, runs a few
 --- steps on real data and then ends the run (worker.lua). Nothing of it is recorded as a result.
+local deaths = require "search.death"
 local json = require "search.json"
 local options = require "options"
 local proc = require "core.proc"
@@ -78,8 +79,8 @@ local function await(crew, deadline)
   local crash
   while true do
     local kind, _, value = crew:next(math.max(0, deadline - proc.now()))
-    if not kind then
-      error(value or "the process that starts workers is gone", 0)
+    if not kind or kind == "lost" then
+      error(value or deaths.LOST, 0)
     elseif kind == "message" and type(value) == "table" and value.kind == "done" then
       return value
     elseif kind == "crash" then
@@ -107,7 +108,7 @@ local function dismiss(crew, kill)
   repeat
     kind, _, value = crew:next(1)
     signal = kind == "signal" and value or signal
-  until kind == "exit" or kind == "timeout" or not kind
+  until kind == "exit" or kind == "timeout" or kind == "lost" or not kind
   return signal
 end
 

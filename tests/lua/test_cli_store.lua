@@ -114,7 +114,7 @@ return testing.run {
     local trained = testing.write(folder .. "/trained.lua", [[
 local search, nn, tensor = require "search", require "nn", require "tensor"
 local x, y = tensor.ones { 40, 3 }, tensor.ones { 40, 1 }
-return search.sweep { name = "trained", objective = "min loss", table = false, space = { size = { 2, 3 } },
+return search.sweep { name = "trained", objective = "min loss", table = false, confirm = 1, space = { size = { 2, 3 } },
   run = function(trial)
     return nn.Sequential { nn.Linear(trial.params.size, "tanh"), nn.Linear(1) }:fit({ x = x, y = y },
       { epochs = 4, batch_size = 8, trial = trial })
@@ -127,6 +127,8 @@ return search.sweep { name = "trained", objective = "min loss", table = false, s
     testing.equal(status, 0)
     local opened = assert(require("core.store").open(folder .. "/trained.db", "write"))
     local trial = opened:rows("trial_get", 1, 2)[1]
+    local fresh = opened:rows("trial_list", 1)[1].number
+    testing.ok(fresh < 0, "the winner was not run on a fresh seed")
     local loss, metric
     for _, row in ipairs(opened:rows("name_list")) do
       loss = row.name == "loss" and row.id or loss
@@ -138,6 +140,7 @@ return search.sweep { name = "trained", objective = "min loss", table = false, s
     opened:close()
     local changed, _, code = nnrun "rerun trained.db 2 --verify"
     testing.matches(changed, "differs from what is recorded: epoch 3: ")
+    testing.contains(nnrun(("rerun trained.db %d --verify"):format(fresh)), "verified: 4 epochs")
     testing.equal(code, 1)
   end,
   ["rerun reads files where the sweep did, from any folder, and here when that one is gone"] = function()

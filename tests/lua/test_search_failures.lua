@@ -164,6 +164,17 @@ return search.sweep { name = "full", objective = "max score", sampler = "random"
     testing.contains(by.segv.line, here)
     testing.contains(by.table.message, "error object is a table value")
   end,
+  ["the end of the process that starts workers is told, also in the pre-flight"] = function()
+    for _, preflight in ipairs { true, false } do
+      testing.raises("the process that starts workers is gone; run the same command again to continue", function()
+        sweep { preflight = preflight, run = function()
+          local file = assert(io.open "/proc/self/stat")
+          os.execute("kill -9 " .. file:read("a"):match("^%d+ %b() %S (%d+)"))
+          require("core.proc").sleep(5)
+        end }
+      end)
+    end
+  end,
   ["a place that attach takes away gets no more workers"] = function()
     local proc, control, path = require "core.proc", require "search.control", fresh ".db"
     local start, spawned = proc.start, 0
