@@ -1,5 +1,6 @@
-/* Normalising layers, with PyTorch's options and starting values. Those over the batch keep running
- * averages of mean and variance (unbiased) for evaluation, which then is x * scale + shift. */
+/* Normalising layers, with PyTorch's options and starting values. Those over the batch, and on
+ * demand those over planes, keep running averages of mean and variance (unbiased) for evaluation,
+ * which then is x * scale + shift. */
 #include "layer/family.h"
 
 /* A weight of ones and a bias of zeros; weight decay leaves both alone. */
@@ -79,7 +80,6 @@ Status forward_RMSNorm(LayerCall *call, Ref *out, Err *err) {
 /* ---- over groups of channels ---- */
 
 enum { GROUP_COUNT, GROUP_EPS, GROUP_AFFINE };
-enum { INSTANCE_EPS, INSTANCE_AFFINE };
 
 static Status group_forward(LayerCall *call, double groups, const Attr *eps, bool affine, Ref *out,
                             Err *err) {
@@ -106,46 +106,7 @@ Status forward_GroupNorm(LayerCall *call, Ref *out, Err *err) {
                        out, err);
 }
 
-static Status instance_params(const char *name, int ndim, const Attrs *options, const Shape *in,
-                              LayerParam *params, int *count, Err *err) {
-  TRY(check_ndim(name, in, ndim, ndim, err));
-  Shape channels = channels_of(in);
-  bool affine = options->at[INSTANCE_AFFINE].number != 0;
-  *count = affine_params(params, &channels, affine, affine);
-  return NN_OK;
-}
-
-static Status instance_forward(LayerCall *call, Ref *out, Err *err) {
-  const Shape *in = &graph_node(call->graph, call->in)->shape;
-  const Attr *at = call->options->at;
-  char text[SHAPE_TEXT_SIZE];
-  if (call->training && shape_count(in) == in->dims[0] * in->dims[1])
-    return err_set(err, NN_SHAPE,
-                   "%s: training needs more than one value in a plane, and shape %s has one",
-                   layer_info(call->layer)->name, shape_text(in, text));
-  return group_forward(call, (double)in->dims[1], &at[INSTANCE_EPS],
-                       at[INSTANCE_AFFINE].number != 0, out, err);
-}
-
-Status params_InstanceNorm1d(const Attrs *options, const Shape *in, LayerParam *params, int *count,
-                             Err *err) {
-  return instance_params("InstanceNorm1d", 3, options, in, params, count, err);
-}
-
-Status forward_InstanceNorm1d(LayerCall *call, Ref *out, Err *err) {
-  return instance_forward(call, out, err);
-}
-
-Status params_InstanceNorm2d(const Attrs *options, const Shape *in, LayerParam *params, int *count,
-                             Err *err) {
-  return instance_params("InstanceNorm2d", 4, options, in, params, count, err);
-}
-
-Status forward_InstanceNorm2d(LayerCall *call, Ref *out, Err *err) {
-  return instance_forward(call, out, err);
-}
-
-/* ---- over the batch ---- */
+/* ---- over the batch, or over each plane of a row, with running averages ---- */
 
 enum { BATCH_EPS, BATCH_MOMENTUM, BATCH_AFFINE, BATCH_TRACK, BATCH_CUMULATIVE };
 
@@ -202,7 +163,18 @@ static Ref moved(LayerEmit *emit, Ref running, Ref value, double factor, Ref sha
   return layer_emit(emit, OP_add, running, layer_emit(emit, OP_mul, step, share, NULL), NULL);
 }
 
-static Status update_averages(LayerCall *call, const BatchParams *at, Ref value, Err *err) {
+/* The mean over rows of what every plane has, (n, channels) to (channels). */
+static Ref mean_of_rows(LayerEmit *emit, Ref planes) {
+  Attrs attrs;
+  op_attr_defaults(OP_mean, &attrs);
+  attrs.at[0].count = 1;
+  attrs.at[0].list[0] = 0;
+  return layer_emit(emit, OP_mean, planes, REF_NONE, &attrs);
+}
+
+/* Of group_norm, whose second statistic is 1 / sqrt(variance + eps), the mean over rows. */
+static Status update_averages(LayerCall *call, const BatchParams *at, bool planes, Ref value,
+                              Err *err) {
   const Shape *in = &graph_node(call->graph, call->in)->shape;
   double count = (double)shape_count(in) / (double)in->dims[1];
   LayerEmit emit = layer_emitter(call, err);
@@ -218,6 +190,13 @@ static Status update_averages(LayerCall *call, const BatchParams *at, Ref value,
     share = layer_emit(&emit, OP_reciprocal, batches, REF_NONE, NULL);
   }
   mean = layer_emit(&emit, OP_add, mean, rest, NULL);
+  if (planes) {
+    count /= (double)in->dims[0];
+    variance = layer_emit(&emit, OP_square, variance, REF_NONE, NULL);
+    variance = mean_of_rows(&emit, layer_emit(&emit, OP_reciprocal, variance, REF_NONE, NULL));
+    variance = layer_emit_number(&emit, OP_sub, variance, call->options->at[BATCH_EPS].number);
+    mean = mean_of_rows(&emit, mean);
+  }
   call->updates[at->mean] = moved(&emit, call->params[at->mean], mean, 1, share);
   call->updates[at->variance] =
       moved(&emit, call->params[at->variance], variance, count / (count - 1), share);
@@ -244,15 +223,27 @@ static Status batch_evaluate(LayerCall *call, const BatchParams *at, Ref *out, E
   return emit.status;
 }
 
-static Status batch_forward(LayerCall *call, Ref *out, Err *err) {
-  BatchParams at = batch_places(call->options);
-  if (!call->training && at.mean >= 0) return batch_evaluate(call, &at, out, err);
+static Status normalise(LayerCall *call, bool planes, bool affine, Ref *out, Err *err) {
+  const Shape *in = &graph_node(call->graph, call->in)->shape;
+  const Attr *eps = &call->options->at[BATCH_EPS];
+  char text[SHAPE_TEXT_SIZE];
+  if (planes && call->training && shape_count(in) == in->dims[0] * in->dims[1])
+    return err_set(err, NN_SHAPE,
+                   "%s: training needs more than one value in a plane, and shape %s has one",
+                   layer_info(call->layer)->name, shape_text(in, text));
+  if (planes) return group_forward(call, (double)in->dims[1], eps, affine, out, err);
   Attrs attrs;
   op_attr_defaults(OP_batch_norm, &attrs);
-  attrs.at[0] = call->options->at[BATCH_EPS];
+  attrs.at[0] = *eps;
   Ref inputs[3] = {call->in, call->params[0], call->params[1]};
-  TRY(graph_op(call->graph, out, OP_batch_norm, inputs, at.weight >= 0 ? 3 : 1, &attrs, err));
-  return call->training && at.mean >= 0 ? update_averages(call, &at, *out, err) : NN_OK;
+  return graph_op(call->graph, out, OP_batch_norm, inputs, affine ? 3 : 1, &attrs, err);
+}
+
+static Status batch_forward(LayerCall *call, bool planes, Ref *out, Err *err) {
+  BatchParams at = batch_places(call->options);
+  if (!call->training && at.mean >= 0) return batch_evaluate(call, &at, out, err);
+  TRY(normalise(call, planes, at.weight >= 0, out, err));
+  return call->training && at.mean >= 0 ? update_averages(call, &at, planes, *out, err) : NN_OK;
 }
 
 Status params_BatchNorm1d(const Attrs *options, const Shape *in, LayerParam *params, int *count,
@@ -261,7 +252,7 @@ Status params_BatchNorm1d(const Attrs *options, const Shape *in, LayerParam *par
 }
 
 Status forward_BatchNorm1d(LayerCall *call, Ref *out, Err *err) {
-  return batch_forward(call, out, err);
+  return batch_forward(call, false, out, err);
 }
 
 Status params_BatchNorm2d(const Attrs *options, const Shape *in, LayerParam *params, int *count,
@@ -270,7 +261,25 @@ Status params_BatchNorm2d(const Attrs *options, const Shape *in, LayerParam *par
 }
 
 Status forward_BatchNorm2d(LayerCall *call, Ref *out, Err *err) {
-  return batch_forward(call, out, err);
+  return batch_forward(call, false, out, err);
+}
+
+Status params_InstanceNorm1d(const Attrs *options, const Shape *in, LayerParam *params, int *count,
+                             Err *err) {
+  return batch_params("InstanceNorm1d", 3, 3, options, in, params, count, err);
+}
+
+Status forward_InstanceNorm1d(LayerCall *call, Ref *out, Err *err) {
+  return batch_forward(call, true, out, err);
+}
+
+Status params_InstanceNorm2d(const Attrs *options, const Shape *in, LayerParam *params, int *count,
+                             Err *err) {
+  return batch_params("InstanceNorm2d", 4, 4, options, in, params, count, err);
+}
+
+Status forward_InstanceNorm2d(LayerCall *call, Ref *out, Err *err) {
+  return batch_forward(call, true, out, err);
 }
 
 Status forward_LocalResponseNorm(LayerCall *call, Ref *out, Err *err) {

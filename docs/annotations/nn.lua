@@ -544,21 +544,27 @@ function nn.Hardswish(activation, options) end
 ---@return Layer
 function nn.Hardtanh(min_val, max_val, activation, options) end
 
---- Mean 0 and variance 1 over the length, in every channel of each row. Ulyanov et al. 2016.
+--- Mean 0 and variance 1 over the length, in every channel of each row; track_running_stats: in evaluation by running averages, as BatchNorm1d. Ulyanov et al. 2016.
 ---@param eps? number
+---@param momentum? number
 ---@param affine? boolean
+---@param track_running_stats? boolean
+---@param cumulative? boolean
 ---@param activation? string|function
----@param options? {eps?: number, affine?: boolean, activation?: string | function, name?: string, lr_scale?: number, weight_decay?: number, max_norm?: number}
+---@param options? {eps?: number, momentum?: number, affine?: boolean, track_running_stats?: boolean, cumulative?: boolean, activation?: string | function, name?: string, lr_scale?: number, weight_decay?: number, max_norm?: number}
 ---@return Layer
-function nn.InstanceNorm1d(eps, affine, activation, options) end
+function nn.InstanceNorm1d(eps, momentum, affine, track_running_stats, cumulative, activation, options) end
 
---- Mean 0 and variance 1 over every plane of (n, channels, height, width). Ulyanov et al. 2016.
+--- Mean 0 and variance 1 over every plane of (n, channels, height, width); running averages on demand, as InstanceNorm1d. Ulyanov et al. 2016.
 ---@param eps? number
+---@param momentum? number
 ---@param affine? boolean
+---@param track_running_stats? boolean
+---@param cumulative? boolean
 ---@param activation? string|function
----@param options? {eps?: number, affine?: boolean, activation?: string | function, name?: string, lr_scale?: number, weight_decay?: number, max_norm?: number}
+---@param options? {eps?: number, momentum?: number, affine?: boolean, track_running_stats?: boolean, cumulative?: boolean, activation?: string | function, name?: string, lr_scale?: number, weight_decay?: number, max_norm?: number}
 ---@return Layer
-function nn.InstanceNorm2d(eps, affine, activation, options) end
+function nn.InstanceNorm2d(eps, momentum, affine, track_running_stats, cumulative, activation, options) end
 
 --- Quasi-Newton steps from the last gradients (L-BFGS); for full or large batches.
 ---@param options? {lr?: number, max_iter?: integer, max_eval?: number, tolerance_grad?: number, tolerance_change?: number, history_size?: integer, strong_wolfe?: boolean}

@@ -132,6 +132,9 @@ case("conv_lines_same", nn.Conv1d(3, 4, 4, padding="same"), (6, 3, 7))
 case("deconv", nn.ConvTranspose2d(3, 4, 3, stride=2, padding=1, output_padding=1), (6, 3, 4, 5))
 case("deconv_groups", nn.ConvTranspose2d(4, 6, 2, stride=3, groups=2, dilation=2, bias=False), (6, 4, 3, 2))
 case("deconv_lines", nn.ConvTranspose1d(3, 2, 4, stride=2, padding=1), (6, 3, 5))
+case("instance_tracked", nn.InstanceNorm2d(3, eps=1e-3, momentum=0.3, affine=True, track_running_stats=True),
+     (6, 3, 4, 5))
+case("instance_tracked_lines", nn.InstanceNorm1d(2, track_running_stats=True), (6, 2, 5))
 
 np.savez_compressed(os.path.join(HERE, "layers.npz"), **made)
 print(f"{len({name.split('.')[0] for name in made})} cases")
