@@ -12,7 +12,8 @@ local samplers = require "search.samplers"
 local M = {}
 
 local ATTEMPTS = 20      -- of a sampler for one configuration
-local MAX_TRIES = 10000  -- random points until one is allowed
+local MAX_TRIES = 10000  -- random points of which one must be allowed
+local LAST_TRIES = 65535 -- random points until one is allowed, once it is known that there are such
 local REPETITIONS = 200  -- of which so many are tried to be new
 local SHARE_TRIES = 1000 -- random points the feasible share is estimated from
 
@@ -64,7 +65,7 @@ end
 -- Random points until one is allowed, and new if there is such a one.
 local function fall_back(self, k)
   local repetition
-  for try = 0, MAX_TRIES - 1 do
+  for try = 0, LAST_TRIES do
     local params = draw(self, k, try, "instead")
     if self.allowed(params) then
       if not is_repetition(self, params) then
@@ -76,8 +77,7 @@ local function fall_back(self, k)
       end
     end
   end
-  return repetition or options.fail("the constraint allows none of %d random configurations; "
-    .. "is it ever true?", MAX_TRIES)
+  return repetition or options.fail("the constraint allows none of %d random configurations", LAST_TRIES + 1)
 end
 
 local function ask(self, k)
@@ -95,6 +95,7 @@ local function ask(self, k)
     elseif not is_repetition(self, params) and self.allowed(params) then
       return params
     end
+    pending[#pending + 1] = params -- to be kept away from: refused, or there already
   end
   return fall_back(self, k)
 end

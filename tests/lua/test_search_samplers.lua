@@ -248,6 +248,27 @@ tests["options of a sampler are checked, and part of what is recorded"] = functi
   testing.raises("did you mean 'cmaes'", function() asker "cmeas" end)
 end
 
+tests["a constraint that is rarely met is met again and again"] = function()
+  local rare = asker("tpe", { constraint = function(params) return params.x > 0.98 and params.y > 0.99 end,
+    space = search.space { x = search.float(0, 1), y = search.float(0, 1) } })
+  for k = 1, 20 do
+    testing.ok(rare.ask(k).y > 0.99)
+  end
+end
+
+tests["a Gaussian process follows the edge of a constraint"] = function()
+  local gp = asker("gp", { constraint = function(params) return params.x ^ 2 + params.y ^ 2 < 1 end,
+    space = search.space { x = search.float(-2, 2), y = search.float(-2, 2) } })
+  local best = 0
+  for k = 1, 50 do
+    local params = gp.ask(k)
+    best = math.max(best, params.x + params.y)
+    gp.known(k, params)
+    gp.tell(k, { params = params, state = "finished", value = -params.x - params.y })
+  end
+  testing.ok(best > 1.4 and best <= math.sqrt(2), best)
+end
+
 tests["a constraint that is never met is an error before anything runs"] = function()
   testing.raises("allows none of 10000", function()
     asker("tpe", { constraint = function() return false end })

@@ -3,6 +3,7 @@
 --- each time their number has grown by a tenth: what it costs grows with their cube, until at 128
 --- results only the better half and the newest are looked at.
 local codecs = require "search.codec"
+local random = require "core.random"
 local search = require "core.search"
 local sequence = require "search.sampler.sequence"
 
@@ -24,19 +25,42 @@ local function fitted(known)
   return count
 end
 
+-- A row about on the way from one to another. The best that a constraint allows is often at its edge; beyond,
+-- the model would propose again and again. Columns go more or less far, so that it is found along the edge, too.
+local function between(codec, from, to, share, seed, address)
+  local row = {}
+  for i, column in ipairs(codec.columns) do
+    local numbers = from[i] and to[i] and (column.ordered or column.cells == 0)
+    local far = share * (3 * random.uniform(seed, "gp way " .. i, address) - 1)
+    row[i] = numbers and math.max(0, math.min(1, from[i] + far * (to[i] - from[i]))) or from[i]
+  end
+  return row
+end
+
+local WAY = 4 -- attempts: a proposal, and if it is not allowed, places around 1/2, 1/8 and 1/32 of the way to it
+
 local function new(problem, given)
   local codec = codecs.new(problem.space)
   local results = search.table(codec.columns)
   local startup = given.startup or math.min(#codec.columns + 2, 10)
-  local model, count
+  local model, count, wanted
+  local best, least = nil, math.huge
   return {
     tell = function(_, result)
-      results:add(codec:encode(result.params), result.loss)
+      local row = codec:encode(result.params)
+      results:add(row, result.loss)
+      if result.loss < least then
+        best, least = row, result.loss
+      end
     end,
     ask = function(k, pending, attempt)
       local known = #results
       if k <= startup or known == 0 then
         return codec:decode(sequence.row("sobol", codec, problem.seed, k, attempt))
+      end
+      if best and attempt % WAY > 0 and not problem.allowed(codec:decode(wanted)) then
+        return codec:decode(between(codec, best, wanted, 2 * 0.25 ^ (attempt % WAY), problem.seed,
+          (k << 16) + attempt))
       end
       if count ~= fitted(known) then
         count = fitted(known)
@@ -46,8 +70,8 @@ local function new(problem, given)
       for i, params in ipairs(pending) do
         rows[i] = codec:encode(params)
       end
-      return codec:decode(results:gp(model, given.candidates, rows, problem.seed, "gp",
-        (k << 16) + attempt))
+      wanted = results:gp(model, given.candidates, rows, problem.seed, "gp", (k << 16) + attempt)
+      return codec:decode(wanted)
     end,
   }
 end
