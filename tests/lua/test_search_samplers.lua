@@ -235,7 +235,8 @@ tests["a sampler hears which proposals are pending, and losses that are to be sm
     end,
     tell = function(_, k, result) told[k] = result.loss end,
   }
-  run(asker(sampler, { goal = { direction = "max" }, goals = false }), 12, 8,
+  local space = search.space { x = search.int(1, 12) }
+  run(asker(sampler, { goal = { direction = "max" }, goals = false, space = space }), 12, 8,
     function(_, k) return k == 2 and math.huge or k end)
   testing.equal(heard, { 0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3 })
   testing.equal(told, { -1, math.huge, -3, -4, -5, -6, -7, -8 })
