@@ -25,7 +25,6 @@ typedef char **(*CompletionFunction)(const char *text, int start, int end);
 
 static struct {
   void *library;
-  const char *name;
   char *(*readline)(const char *prompt);
   void (*add_history)(const char *line);
   int (*read_history)(const char *file);
@@ -37,12 +36,10 @@ static struct {
   void *context;
   char history[PATH_SIZE];
   char *last;
-} editor = {.name = "plain"};
+} editor;
 
 static sigjmp_buf interrupt_jump;
 static volatile sig_atomic_t reading;
-
-const char *lineedit_name(void) { return editor.name; }
 
 void lineedit_add(LineMatches *matches, const char *text) {
   if (matches->count + 3 > matches->capacity) {
@@ -107,7 +104,7 @@ static void save_history(void) {
   umask(before);
 }
 
-static bool open_library(const char *file, const char *name) {
+static bool open_library(const char *file) {
   void *library = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
   if (library == NULL) return false;
   CompletionFunction *attempted = dlsym(library, "rl_attempted_completion_function");
@@ -135,7 +132,6 @@ static bool open_library(const char *file, const char *name) {
   *breaks = " \t\n\"'<>=~;+-*%^#{}()[],|&!";
   if (quotes != NULL) *quotes = "\"'"; /* file names are completed whole */
   editor.library = library;
-  editor.name = name;
   return true;
 }
 
@@ -143,8 +139,7 @@ void lineedit_open(bool editing, LineCompleter complete, void *context) {
   editor.complete = complete;
   editor.context = context;
   if (!editing || editor.library != NULL) return;
-  if (!open_library("libreadline.so.8", "readline") && !open_library("libedit.so.2", "libedit"))
-    return;
+  if (!open_library("libreadline.so.8") && !open_library("libedit.so.2")) return;
   find_history(editor.history, sizeof editor.history);
   if (editor.history[0] == '\0') return;
   editor.read_history(editor.history);

@@ -24,7 +24,5 @@ typedef enum LineStatus { LINE_READ, LINE_END, LINE_INTERRUPTED } LineStatus;
 LineStatus lineedit_read(const char *prompt, char **line, size_t *length);
 /* Remember a line; empty ones and repetitions of the last are not kept. */
 void lineedit_remember(const char *line);
-/* "readline", "libedit" or "plain". */
-const char *lineedit_name(void);
 
 #endif

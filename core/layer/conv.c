@@ -49,15 +49,14 @@ static Status conv_params(const Kind *kind, const Attrs *options, const Shape *i
   if (kernel->count != 1 && kernel->count != kind->axes)
     return err_set(err, NN_BAD_ARGUMENT, "%s: kernel_size has %d entries; give a number%s",
                    kind->name, kernel->count, kind->axes == 1 ? "" : " or { height, width }");
-  int64_t field = 1;
   for (int i = 0; i < kind->axes; i++) {
     int64_t size = weight.dims[2 + i] = kernel->list[kernel->count == 1 ? 0 : i];
     if (size < 1 || size > INT32_MAX)
       return err_set(err, NN_BAD_ARGUMENT, "%s: kernel_size must be at least 1, not %lld",
                      kind->name, (long long)size);
-    field *= size;
   }
-  int64_t fan_in = weight.dims[1] * field, fan_out = weight.dims[0] * field;
+  int64_t fan_in, fan_out;
+  init_fans(&weight, &fan_in, &fan_out);
   params[0] = (LayerParam){.name = "weight",
                            .shape = weight,
                            .init = INIT_torch_default,

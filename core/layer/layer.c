@@ -27,10 +27,6 @@ LayerId layer_find(const char *name) {
   return LAYER_COUNT;
 }
 
-bool layer_option(LayerId id, int index, AttrSpec *spec) {
-  return attr_spec(infos[id].option_text, index, spec);
-}
-
 Status layer_params(LayerId id, const Attrs *options, const Shape *in, LayerParam *params,
                     int *count, Err *err) {
   *count = 0;

@@ -53,8 +53,6 @@ typedef struct LayerInfo {
 const LayerInfo *layer_info(LayerId id);
 /* The layer of that name ("Linear"), or LAYER_COUNT. */
 LayerId layer_find(const char *name);
-/* The index-th option; false past the last. */
-bool layer_option(LayerId id, int index, AttrSpec *spec);
 
 /* The parameters for an input of shape `in`, batch first. */
 Status layer_params(LayerId id, const Attrs *options, const Shape *in, LayerParam *params,

@@ -65,12 +65,6 @@ static const OpInfo infos[OP_COUNT] = {
 
 const OpInfo *op_info(OpId op) { return &infos[op]; }
 
-OpId op_find(const char *name) {
-  for (int op = 0; op < OP_COUNT; op++)
-    if (strcmp(infos[op].name, name) == 0) return (OpId)op;
-  return OP_COUNT;
-}
-
 static AttrType attr_type(const char *word, size_t length) {
   static const char *const words[] = {
 #define X(name, text) [ATTR_##name] = (text),

@@ -111,8 +111,6 @@ typedef struct OpInfo {
 enum { OP_READS_A = 1, OP_READS_B = 2, OP_READS_C = 4, OP_READS_Y = 8 };
 
 const OpInfo *op_info(OpId op);
-/* The op of that name, or OP_COUNT. */
-OpId op_find(const char *name);
 /* The index-th attribute of an op; false past the last. */
 bool op_attr_spec(OpId op, int index, AttrSpec *spec);
 /* All attributes at their defaults. */

@@ -151,10 +151,6 @@ void tensor_touch(Tensor *tensor) {
   if (tensor->buffer) tensor->buffer->version++;
 }
 
-bool tensor_alone(const Tensor *tensor) {
-  return tensor->buffer && tensor->buffer->references == 1;
-}
-
 Status tensor_reshape(Tensor *out, const Tensor *tensor, const Shape *shape, Err *err) {
   *out = (Tensor){0};
   TRY(shape_check(shape, tensor->dtype, err));

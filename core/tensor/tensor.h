@@ -60,8 +60,6 @@ Status tensor_new_raw(Tensor *out, DType dtype, const Shape *shape, Err *err);
  * tensor_touch: whoever remembers a tensor's values can see that they are not there any more. */
 unsigned tensor_version(const Tensor *tensor);
 void tensor_touch(Tensor *tensor);
-/* Does nobody else look into the buffer? */
-bool tensor_alone(const Tensor *tensor);
 /* Another reference to the same buffer. */
 Tensor tensor_share(const Tensor *tensor);
 /* Drop the reference and clear the struct; harmless on a cleared one. */

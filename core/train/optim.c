@@ -449,8 +449,6 @@ int optim_find_bad(const Optim *optim) {
 
 /* ---- what it remembers ---- */
 
-OptimId optim_id(const Optim *optim) { return optim->id; }
-
 int64_t optim_steps(const Optim *optim) { return optim->steps; }
 
 void optim_set_steps(Optim *optim, int64_t steps) { optim->steps = steps; }

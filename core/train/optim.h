@@ -124,7 +124,6 @@ double optim_grad_norm(Optim *optim, Pool *pool);
  * infinity, or -1: who diverged. */
 int optim_find_bad(const Optim *optim);
 
-OptimId optim_id(const Optim *optim);
 /* The number of updates so far. */
 int64_t optim_steps(const Optim *optim);
 void optim_set_steps(Optim *optim, int64_t steps);

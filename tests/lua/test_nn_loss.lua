@@ -129,7 +129,8 @@ tests["targets of another shape than the output are refused, not broadcast"] = f
   local function fit(y)
     return function() nn.Sequential { nn.Linear(2) }:fit({ x = x, y = y }, { loss = "mse", epochs = 1 }) end
   end
-  testing.raises("loss mse: the targets' shape (N, 1) is not that of the model's output, (N, 2)", fit(tensor.ones { 8, 1 }))
+  testing.raises("loss mse: the targets' shape (N, 1) is not that of the model's output, (N, 2)",
+    fit(tensor.ones { 8, 1 }))
   testing.raises("(N, 2); for class labels take cross_entropy", fit(tensor.zeros({ 8 }, "int64")))
   fit(tensor.ones { 8, 2 })()
 end
