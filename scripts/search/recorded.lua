@@ -25,6 +25,23 @@ function M.study(opened, name)
   return found, studies
 end
 
+--- A trial's row, and its study's.
+---@param opened userdata
+---@param number integer
+---@param name string? of the study, as for `study`
+---@return table? trial
+---@return table|string study or why there is no such trial
+function M.trial(opened, number, name)
+  local study = M.study(opened, name)
+  local trial = study and opened:rows("trial_get", study.id, number)[1]
+  if trial then
+    return trial, study
+  end
+  return nil, study and ("study '%s' has no trial %d; %d of %s have ended"):format(study.name, number, study.done,
+    study.trials or "the grid") or ("run store '%s' has no study%s"):format(opened:path(),
+    name and (" '%s'"):format(name) or "")
+end
+
 --- Call `visit(number, row)` for every epoch that was reported, in order; `row` has `epoch` and the metrics
 --- by name.
 ---@param opened userdata

@@ -19,12 +19,10 @@ local function load_trial(file, number, name)
   if not opened then
     return nil, message
   end
-  local study = recorded.study(opened, name)
-  local trial = study and opened:rows("trial_get", study.id, number)[1]
+  local trial, study = recorded.trial(opened, number, name)
   if not trial then
     opened:close()
-    return nil, study and ("study '%s' has no trial %d"):format(study.name, number)
-      or ("run store '%s' has no study%s"):format(file, name and " '" .. name .. "'" or "")
+    return nil, study
   end
   local found = { study = study, trial = trial, files = {}, rows = {}, data = {} }
   for _, row in ipairs(opened:rows("session_list", study.id)) do

@@ -5,6 +5,7 @@ local json = require "search.json"
 local options = require "options"
 local proc = require "core.proc"
 local progress = require "search.progress"
+local recorded = require "search.recorded"
 local store = require "core.store"
 local studies = require "search.study"
 local tables = require "report.table"
@@ -72,32 +73,37 @@ function M.list(file)
 end
 
 -- Everything that is known about one trial.
-local function show_trial(study, number)
-  local trial
-  for _, candidate in ipairs(study.trials) do
-    trial = candidate.number == number and candidate or trial
+local function show_trial(file, number)
+  local opened, message = store.open(file, "read")
+  if not opened then
+    return nil, message
   end
+  local trial, study = recorded.trial(opened, number)
   if not trial then
-    return nil, ("study '%s' has no trial %d; it has %d"):format(study.name, number, #study.trials)
+    opened:close()
+    return nil, study
   end
+  local epochs = {}
+  recorded.epochs(opened, "metric_of_trial", trial.id, function(_, row)
+    epochs[#epochs + 1] = row
+  end)
+  local output = opened:rows("output_of_trial", trial.id)[1]
+  opened:close()
+  local params = json.decode(trial.params)
   local lines = { ("trial %d of '%s': configuration %d, repeat %d, seed %d, %s%s%s"):format(number,
     study.name, trial.config, trial["repeat"], trial.seed,
     trial.parent and ("a copy of trial %d, "):format(trial.parent) or "", trial.state,
     trial.seconds and " after " .. progress.duration(trial.seconds) or "") }
-  for _, name in ipairs(options.keys(trial.params)) do
-    lines[#lines + 1] = ("  %s = %s"):format(name, json.encode(trial.params[name]))
+  for _, name in ipairs(options.keys(params)) do
+    lines[#lines + 1] = ("  %s = %s"):format(name, json.encode(params[name]))
   end
   if trial.message then
     lines[#lines + 1] = trial.message
   end
-  local opened = assert(store.open(study.store, "read"))
-  local row = opened:rows("trial_get", study.id, number)[1]
-  local output = opened:rows("output_of_trial", row.id)[1]
-  opened:close()
   local result = table.concat(lines, "\n") .. "\n"
-  if #trial.epochs > 0 then
+  if #epochs > 0 then
     local seen = {}
-    for _, epoch in ipairs(trial.epochs) do
+    for _, epoch in ipairs(epochs) do
       for name in pairs(epoch) do
         seen[name] = name ~= "epoch" or nil
       end
@@ -106,7 +112,7 @@ local function show_trial(study, number)
     for _, name in ipairs(options.keys(seen)) do
       columns[#columns + 1] = name
     end
-    result = result .. tables.new(trial.epochs, columns):text()
+    result = result .. tables.new(epochs, columns):text()
   end
   return result .. (output and "output:\n" .. output.text .. "\n" or "")
 end
@@ -118,11 +124,12 @@ end
 ---@return string? message
 function M.show(file, id)
   local number = math.tointeger(tonumber(id))
-  local study, message = studies.load(file, not number and id or nil)
+  if number then
+    return show_trial(file, number)
+  end
+  local study, message = studies.load(file, id)
   if not study then
     return nil, message
-  elseif number then
-    return show_trial(study, number)
   end
   local info, looks = study.info, study:looks_text()
   local failure = (study.outcome or ""):match("^error: .*")
