@@ -123,15 +123,10 @@ static int optim_gc(lua_State *L) {
   return 0;
 }
 
-/* optim:steps() and optim:set_steps(n) */
+/* optim:steps() */
 static int optim_steps_(lua_State *L) {
   lua_pushinteger(L, optim_steps(check_optim(L, 1)));
   return 1;
-}
-
-static int optim_set_steps_(lua_State *L) {
-  optim_set_steps(check_optim(L, 1), luaL_checkinteger(L, 2));
-  return 0;
 }
 
 /* optim:segments(list): from now on other rates, decay, frozen or not */
@@ -419,7 +414,6 @@ int luaopen_core_train(lua_State *L) {
   static const luaL_Reg step_methods[] = {
       {"run", step_run_}, {"info", step_info_}, {"__gc", step_gc}, {NULL, NULL}};
   static const luaL_Reg optim_methods[] = {{"steps", optim_steps_},
-                                           {"set_steps", optim_set_steps_},
                                            {"save", optim_save_},
                                            {"restore", optim_restore_},
                                            {"segments", optim_segments_},

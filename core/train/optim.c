@@ -451,17 +451,6 @@ int optim_find_bad(const Optim *optim) {
 
 int64_t optim_steps(const Optim *optim) { return optim->steps; }
 
-void optim_set_steps(Optim *optim, int64_t steps) { optim->steps = steps; }
-
-const Tensor *optim_state(const Optim *optim, int place, const char **name) {
-  for (int i = 0; i < OPTIM_MAX_STATES; i++) {
-    if (!optim->state[i].data || place-- > 0) continue;
-    if (name) *name = optim_info(optim->id)->state[i].name;
-    return &optim->state[i];
-  }
-  return NULL;
-}
-
 bool optim_visit(Optim *optim, OptimVisitor *visit, void *context) {
   visit(context, &optim->steps, sizeof optim->steps);
   visit(context, &optim->average.count, sizeof optim->average.count);

@@ -126,10 +126,6 @@ int optim_find_bad(const Optim *optim);
 
 /* The number of updates so far. */
 int64_t optim_steps(const Optim *optim);
-void optim_set_steps(Optim *optim, int64_t steps);
-/* The place-th state that exists (0 ...), as long as the parameters; NULL past the last. The tensor
- * belongs to the optimiser; write into it to load a checkpoint. `name` may be NULL. */
-const Tensor *optim_state(const Optim *optim, int place, const char **name);
 /* Forget everything: states zero, no steps. */
 void optim_reset(Optim *optim);
 

@@ -154,6 +154,27 @@ static void zero_gradients_change_nothing_even_with_a_tiny_epsilon(void **state)
   }
 }
 
+/* What optim_visit comes by, copied there and back. */
+typedef struct Saved {
+  unsigned char bytes[1024];
+  size_t size;
+  int pieces;
+} Saved;
+
+static void save_piece(void *context, void *piece, size_t bytes) {
+  Saved *saved = context;
+  assert_true(saved->size + bytes <= sizeof saved->bytes);
+  memcpy(saved->bytes + saved->size, piece, bytes);
+  saved->size += bytes;
+  saved->pieces++;
+}
+
+static void restore_piece(void *context, void *piece, size_t bytes) {
+  Saved *saved = context;
+  memcpy(piece, saved->bytes + saved->size, bytes);
+  saved->size += bytes;
+}
+
 static void training_continues_from_saved_states(void **state) {
   (void)state;
   const char *texts[] = {"sgd momentum=0.9 dampening=0.5",
@@ -169,10 +190,10 @@ static void training_continues_from_saved_states(void **state) {
       tensor_set(&whole.grads, i, sample(i)), tensor_set(&half.grads, i, sample(i));
     for (int i = 0; i < 3; i++) take_step(whole.optim, 0.1, 0, 0, NULL);
     memcpy(half.params.data, whole.params.data, tensor_bytes(&half.params));
-    optim_set_steps(half.optim, optim_steps(whole.optim));
-    const Tensor *from;
-    for (int place = 0; (from = optim_state(whole.optim, place, NULL)) != NULL; place++)
-      memcpy(optim_state(half.optim, place, NULL)->data, from->data, tensor_bytes(from));
+    Saved saved = {.size = 0};
+    assert_true(optim_visit(whole.optim, save_piece, &saved));
+    saved.size = 0;
+    assert_true(optim_visit(half.optim, restore_piece, &saved));
     take_step(whole.optim, 0.1, 0, 0, NULL);
     take_step(half.optim, 0.1, 0, 0, NULL);
     assert_memory_equal(half.params.data, whole.params.data, tensor_bytes(&half.params));
@@ -184,18 +205,14 @@ static void training_continues_from_saved_states(void **state) {
 static void states_exist_only_where_they_are_used(void **state) {
   (void)state;
   const struct {
-    const char *text, *names[3];
-  } rows[] = {{"sgd", {NULL}},
-              {"sgd momentum=0.5", {"momentum_buffer"}},
-              {"rmsprop momentum=0.5", {"square_avg", "momentum_buffer"}},
-              {"adam", {"exp_avg", "exp_avg_sq"}}};
+    const char *text;
+    int states;
+  } rows[] = {{"sgd", 0}, {"sgd momentum=0.5", 1}, {"rmsprop momentum=0.5", 2}, {"adam", 2}};
   for (int k = 0; k < 4; k++) {
     Case c = case_of(rows[k].text, DTYPE_F32, 16, NULL, 0);
-    const char *name = NULL;
-    int place = 0;
-    for (; optim_state(c.optim, place, &name); place++)
-      assert_string_equal(name, rows[k].names[place]);
-    assert_null(place < 3 ? rows[k].names[place] : NULL);
+    Saved saved = {.size = 0};
+    assert_true(optim_visit(c.optim, save_piece, &saved));
+    assert_int_equal(saved.pieces, 2 + rows[k].states); /* beside two counts */
     case_free(&c);
   }
 }
