@@ -5,6 +5,7 @@
 -- trials, label, n, last {mean, std}, best {mean, std}}; trials have seed, state, last, best, epochs.
 -- Nothing here depends on the clock or on the order in which trials ended.
 local curves = require "report.curves"
+local configs = require "search.config"
 local confirm = require "search.confirm"
 local fronts = require "search.front"
 local plot = require "report.plot"
@@ -264,13 +265,7 @@ function M.compare(view)
   local ours, results, p = values_by_seed(winner.config, view.select), {}, {}
   for i = 2, #view.rows do
     local theirs = values_by_seed(view.rows[i].config, view.select)
-    local a, b = {}, {}
-    for _, seed in ipairs(text.keys(ours)) do
-      if theirs[seed] then
-        a[#a + 1], b[#b + 1] = ours[seed], theirs[seed]
-      end
-    end
-    local test = #a >= 3 and stats.paired_t_test(a, b)
+    local test = configs.paired_test(ours, theirs, 3)
     if test and test.p == test.p then
       test.row = view.rows[i]
       results[#results + 1] = test

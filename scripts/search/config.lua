@@ -1,6 +1,7 @@
 --- The configurations of a study: which trials are of the same one, what these came to together, and which
 --- configuration is better.
 local json = require "search.json"
+local stats = require "report.stats"
 local text = require "report.text"
 
 local M = {}
@@ -149,6 +150,21 @@ function M.first(study, count)
     end
   end
   return list
+end
+
+--- Are values better than others? Paired over the seeds that both have, by t-test.
+---@param ours table<integer, number> by seed
+---@param theirs table<integer, number>
+---@param least integer
+---@return table? test see stats.paired_t_test; nil with fewer than `least` shared seeds
+function M.paired_test(ours, theirs, least)
+  local a, b = {}, {}
+  for _, seed in ipairs(text.keys(ours)) do
+    if theirs[seed] then
+      a[#a + 1], b[#b + 1] = ours[seed], theirs[seed]
+    end
+  end
+  return #a >= least and stats.paired_t_test(a, b) or nil
 end
 
 --- A configuration as a row of a table.

@@ -157,13 +157,7 @@ function M.summary(study, trials)
   end
   if (runner_up.n or 0) > 0 then
     confirmed.runner_up = runner_up
-    local a, b = {}, {}
-    for _, seed in ipairs(text.keys(ours)) do
-      if theirs[seed] then
-        a[#a + 1], b[#b + 1] = ours[seed], theirs[seed]
-      end
-    end
-    confirmed.test = #a >= 2 and stats.paired_t_test(a, b) or nil
+    confirmed.test = configs.paired_test(ours, theirs, 2)
   end
   return confirmed
 end
