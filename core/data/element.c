@@ -20,7 +20,7 @@ size_t element_size(Element element) {
   return sizes[element];
 }
 
-DType element_natural(Element element) {
+static DType element_natural(Element element) {
   static const DType natural[] = {
 #define X(name, type, dtype) [ELEMENT_##name] = (dtype),
       ELEMENT_LIST(X)
@@ -29,8 +29,8 @@ DType element_natural(Element element) {
   return natural[element];
 }
 
-Status element_bytes(size_t *out, Element element, const Shape *shape, DType dtype,
-                     const char *name, Err *err) {
+static Status element_bytes(size_t *out, Element element, const Shape *shape, DType dtype,
+                            const char *name, Err *err) {
   Status status = shape_check(shape, dtype, err);
   if (status != NN_OK) {
     err_prefix(err, "%s", name);
@@ -109,8 +109,8 @@ static void swap_bytes(unsigned char *bytes, size_t size) {
 ELEMENT_LIST(X)
 #undef X
 
-Status element_convert(Tensor *out, const void *bytes, Element element, bool big_endian,
-                       const char *name, Err *err) {
+static Status element_convert(Tensor *out, const void *bytes, Element element, bool big_endian,
+                              const char *name, Err *err) {
   typedef int64_t (*Convert)(Tensor *, const void *, int64_t, bool);
   static const Convert converts[] = {
 #define X(type_name, type, natural) [ELEMENT_##type_name] = convert_##type_name,
@@ -123,4 +123,22 @@ Status element_convert(Tensor *out, const void *bytes, Element element, bool big
     return err_set(err, NN_DTYPE, "%s: element %" PRId64 " is not a whole number within int64",
                    name, bad + 1);
   return NN_OK;
+}
+
+Status element_read(Tensor *out, const ElementArray *array, DType dtype, const char *name,
+                    Err *err) {
+  *out = (Tensor){0};
+  if (dtype == DTYPE_NATURAL) dtype = element_natural(array->element);
+  size_t wanted = 0;
+  char text[SHAPE_TEXT_SIZE];
+  TRY(element_bytes(&wanted, array->element, &array->shape, dtype, name, err));
+  if (wanted != array->size)
+    return err_set(err, NN_FORMAT,
+                   "%s: %s: the header says shape %s, that is %zu bytes of data, but %zu are there",
+                   name, wanted > array->size ? "cut off" : "too long",
+                   shape_text(&array->shape, text), wanted, array->size);
+  TRY(tensor_new(out, dtype, &array->shape, err));
+  Status status = element_convert(out, array->data, array->element, array->big_endian, name, err);
+  if (status != NN_OK) tensor_release(out);
+  return status;
 }

@@ -28,15 +28,21 @@ typedef enum Element {
 #define DTYPE_NATURAL DTYPE_COUNT
 
 size_t element_size(Element element);
-DType element_natural(Element element);
 
-/* Bytes that `shape` takes on file; NN_TOO_LARGE, before anything is allocated, when they are more
- * than a size can say or when the tensor would not fit. `name` begins the messages. */
-Status element_bytes(size_t *out, Element element, const Shape *shape, DType dtype,
-                     const char *name, Err *err);
-/* Fill `out`, which has its shape and dtype, from as many packed elements. An int64 tensor takes
- * whole numbers within its range only: NN_DTYPE names the first other element (counted from 1). */
-Status element_convert(Tensor *out, const void *bytes, Element element, bool big_endian,
-                       const char *name, Err *err);
+/* An array as a file holds it: `size` bytes from `data` to the file's end, which must be what the
+ * shape takes. */
+typedef struct ElementArray {
+  Element element;
+  Shape shape;
+  bool big_endian;
+  const void *data;
+  size_t size;
+} ElementArray;
+
+/* Read it into a new tensor. NN_TOO_LARGE, before anything is allocated, when it takes more bytes
+ * than a size can say; an int64 tensor takes whole numbers within its range only: NN_DTYPE names
+ * the first other element (counted from 1). `name` begins the messages. */
+Status element_read(Tensor *out, const ElementArray *array, DType dtype, const char *name,
+                    Err *err);
 
 #endif

@@ -57,20 +57,9 @@ Status idx_parse(Tensor *out, const void *bytes, size_t size, DType dtype, const
   *out = (Tensor){0};
   IdxHeader header = {0};
   TRY(parse_header(&header, bytes, size, name, err));
-  if (dtype == DTYPE_NATURAL) dtype = element_natural(header.element);
-  size_t wanted;
-  char text[SHAPE_TEXT_SIZE];
-  TRY(element_bytes(&wanted, header.element, &header.shape, dtype, name, err));
-  if (wanted != size - header.size)
-    return err_set(err, NN_FORMAT,
-                   "%s: %s: the header says shape %s, that is %zu bytes of data, but %zu are there",
-                   name, wanted > size - header.size ? "cut off" : "too long",
-                   shape_text(&header.shape, text), wanted, size - header.size);
-  TRY(tensor_new(out, dtype, &header.shape, err));
-  const unsigned char *data = (const unsigned char *)bytes + header.size;
-  Status status = element_convert(out, data, header.element, true, name, err);
-  if (status != NN_OK) tensor_release(out);
-  return status;
+  const ElementArray array = {header.element, header.shape, true,
+                              (const unsigned char *)bytes + header.size, size - header.size};
+  return element_read(out, &array, dtype, name, err);
 }
 
 Status idx_read(Tensor *out, const char *path, DType dtype, Err *err) {

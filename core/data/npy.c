@@ -197,20 +197,11 @@ Status npy_parse(Tensor *out, const void *bytes, size_t size, DType dtype, const
   *out = (Tensor){0};
   NpyHeader header = {0};
   TRY(parse_header(&header, bytes, size, name, err));
-  if (dtype == DTYPE_NATURAL) dtype = element_natural(header.element);
-  size_t wanted, found = size - header.size;
-  char text[SHAPE_TEXT_SIZE];
-  TRY(element_bytes(&wanted, header.element, &header.shape, dtype, name, err));
-  if (wanted != found)
-    return err_set(err, NN_FORMAT,
-                   "%s: %s: the header says shape %s, that is %zu bytes of data, but %zu are there",
-                   name, wanted > found ? "cut off" : "too long", shape_text(&header.shape, text),
-                   wanted, found);
-  TRY(tensor_new(out, dtype, &header.shape, err));
-  const unsigned char *data = (const unsigned char *)bytes + header.size;
-  Status status = element_convert(out, data, header.element, header.big_endian, name, err);
-  if (status == NN_OK && header.fortran_order && header.shape.ndim > 1)
-    status = from_fortran(out, err);
+  const ElementArray array = {header.element, header.shape, header.big_endian,
+                              (const unsigned char *)bytes + header.size, size - header.size};
+  TRY(element_read(out, &array, dtype, name, err));
+  Status status = NN_OK;
+  if (header.fortran_order && header.shape.ndim > 1) status = from_fortran(out, err);
   if (status != NN_OK) tensor_release(out);
   return status;
 }
