@@ -11,7 +11,7 @@
 #define HOST_BIG_ENDIAN false
 #endif
 
-size_t element_size(Element element) {
+static size_t element_size(Element element) {
   static const size_t sizes[] = {
 #define X(name, type, natural) [ELEMENT_##name] = sizeof(type),
       ELEMENT_LIST(X)
