@@ -27,7 +27,6 @@ typedef enum Element {
 /* DTYPE_COUNT given as a wanted type means the natural one. */
 #define DTYPE_NATURAL DTYPE_COUNT
 
-
 /* An array as a file holds it: `size` bytes from `data` to the file's end, which must be what the
  * shape takes. */
 typedef struct ElementArray {
