@@ -100,12 +100,30 @@ static bool has_required(const char *text) {
   return defaults < options;
 }
 
+/* x:reshape(3, 2): numbers from `index` to `top` are the entries of a list that is the only option;
+ * one table. */
+static int gather_list(lua_State *L, int index, int top, const char *text) {
+  AttrSpec first, second;
+  bool only = attr_spec(text, 0, &first) && !attr_spec(text, 1, &second) &&
+              (first.type == ATTR_INTS || first.type == ATTR_AXES);
+  for (int i = index; only && i <= top; i++) only = lua_type(L, i) == LUA_TNUMBER;
+  if (!only || top <= index) return top;
+  lua_createtable(L, top - index + 1, 0);
+  for (int i = index; i <= top; i++) {
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i - index + 1);
+  }
+  lua_replace(L, index);
+  return index;
+}
+
 void binding_read_attrs(lua_State *L, int index, int top, const char *what, const char *text,
                         Attrs *attrs) {
   bool given[OP_MAX_ATTRS] = {false};
   AttrSpec spec;
   attr_defaults(text, attrs);
   while (top >= index && lua_isnil(L, top)) top--;
+  top = gather_list(L, index, top, text);
   if (index <= top && named_table(L, index, text)) {
     read_named(L, index, what, text, attrs, given);
     index++;

@@ -28,8 +28,9 @@ typedef struct Selection {
 
 static int out_of_axis(lua_State *L, int64_t index, int axis, const Shape *shape) {
   char text[SHAPE_TEXT_SIZE];
-  return binding_raisef(L, "index %lld is outside axis %d of shape %s", (long long)index, axis + 1,
-                        shape_text(shape, text));
+  return binding_raisef(L, "index %lld is outside axis %d of shape %s%s", (long long)index,
+                        axis + 1, shape_text(shape, text),
+                        index == 0 ? "; indices count from 1" : "");
 }
 
 /* ---- picks ---- */

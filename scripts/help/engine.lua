@@ -49,7 +49,10 @@ end
 ---@return string? public the public name
 function M.find(name)
   local bare_row, bare_title, bare_public
-  name = name and name:gsub("^tensor%.", "nn.op.") -- the same operations under another name
+  if not name then
+    return nil
+  end
+  name = name:gsub("^tensor%.", "nn.op.") -- the same operations under another name
   for _, list in ipairs(M.tables()) do
     for _, row in ipairs(list.rows) do
       local public = list.prefix .. (row.title or row.name)
@@ -60,7 +63,7 @@ function M.find(name)
       end
     end
   end
-  if name and name:find(".", 1, true) then
+  if name:find(".", 1, true) then
     return nil -- a public name of something else
   end
   return bare_row, bare_title, bare_public

@@ -74,6 +74,11 @@ function M.name_of(value)
       return item.name
     end
   end
+  for key, field in pairs(require("core.tensor").methods) do
+    if rawequal(field, value) then
+      return (M.module("tensor")[key] and "tensor." or "tensor:") .. key
+    end
+  end
   for _, name in ipairs(STANDARD) do
     if rawequal(_G[name], value) then
       return name, true
@@ -123,6 +128,10 @@ function M.entry_of(name, value)
     if entry then
       return entry, file
     end
+  end
+  local method = name and name:match "^tensor:(.*)$"
+  if method then
+    return M.method_entry("Tensor", method), docs.of_source "=[nnrun]tensor/methods.lua"
   end
   return field_entry(name, value)
 end

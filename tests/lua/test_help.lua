@@ -179,4 +179,12 @@ end
     end
     testing.equal(missing, {})
   end,
+
+  ["methods of a tensor have the help of their operation"] = function()
+    local x = require("tensor").ones { 2 }
+    testing.contains(help.text(x.sum), "tensor.sum(x, options?)\n  Sum over axes.")
+    testing.contains(help.text(x.topk), "tensor.topk(x, k, axis?, largest?)")
+    testing.contains(help.text(x.backward), "Add d self / d x")
+    testing.contains(help.text(x.mul_), "no help text")
+  end,
 }

@@ -148,7 +148,7 @@ end
 tests["wrong indices are refused with the shape"] = function()
   local x = grid()
   raises("index 4 is outside axis 1 of shape (3, 4)", function() return x[4] end)
-  raises("index 0 is outside axis 1", function() return x[0] end)
+  raises("index 0 is outside axis 1 of shape (3, 4); indices count from 1", function() return x[0] end)
   raises("index 5 is outside axis 2", function() return x[{ 1, { 2, 5 } }] end)
   raises("3 indices for a tensor of shape (3, 4)", function() return x[{ 1, 1, 1 }] end)
   raises("a range is t[{ { first, last } }]", function() return tensor.ones({ 3 })[{ 1, 2 }] end)
@@ -316,6 +316,14 @@ tests["solve, inv, det and cholesky pass gradients on"] = function()
   -- PyTorch's gradient of a Cholesky factor is symmetric: torch.linalg.cholesky([[4, 2], [2, 5]])[1, 0]
   local x = tensor.new({ { 4, 2 }, { 2, 5 } }, "float64")
   testing.near(tensor.grad(function(m) return m:cholesky()[2][1] end)(x), { -0.125, 0.25, 0.25, 0 }, 1e-12)
+end
+
+tests["shapes and axes may be given one by one"] = function()
+  local x = tensor.arange(1, 6)
+  equal(x:reshape(3, 2):totable(), { { 1, 2 }, { 3, 4 }, { 5, 6 } })
+  equal(x:reshape(3, 2):transpose(2, 1):totable(), { { 1, 3, 5 }, { 2, 4, 6 } })
+  equal(x:reshape(2, -1):requires_grad():reshape(3, 2):flip(1, 2):shape(), { 3, 2 })
+  raises("sum: too many arguments", function() x:sum(1, true, 2) end)
 end
 
 tests["a gradient that arrives may be given"] = function()
