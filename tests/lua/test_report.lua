@@ -16,13 +16,6 @@ local HOSTILE = {
   "100% of %s\\", "{/Symbol a}_b^c &<b>%s", "\xFF\xFE bad %s bytes", "\0 nul %s",
 }
 
-local function have_gnuplot()
-  local drawn, message = render.run("set terminal dumb\nplot x\n")
-  if not drawn then
-    testing.skip(message)
-  end
-end
-
 tests["text is measured and cut in terminal columns"] = function()
   testing.equal(text.width("0.87 ± 0.01"), 11)
   testing.equal(text.width("漢字"), 4)
@@ -88,7 +81,7 @@ tests["a gnuplot string means exactly its text"] = function()
 end
 
 tests["no title, label, name or tic can become a command"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local trap = testing.folder() .. "/trap"
   for _, pattern in ipairs(HOSTILE) do
     local words = pattern:gsub("%%s", trap)
@@ -111,7 +104,7 @@ local function shown(svg)
 end
 
 tests["SVG shows every text as written"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local signs, state = { "'", "'", "'", '"', "\\", "`", "%", "$", "(", ")", ";", "!", "@", "#", "a", "{", "_", "," }, 7
   for round = 1, 12 do
     local words = ""
@@ -132,7 +125,7 @@ tests["SVG shows every text as written"] = function()
 end
 
 tests["files come out in every format asked for"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local folder = testing.folder()
   local spec = { title = "t", series = { { y = { 1, 3, 2 } } }, file = folder .. "/deep/er/plot" }
   testing.equal(report.plot(spec).files, { folder .. "/deep/er/plot.png", folder .. "/deep/er/plot.svg" })
@@ -147,14 +140,14 @@ tests["files come out in every format asked for"] = function()
 end
 
 tests["a file that cannot be written is named"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local result, message = report.plot { series = { { y = { 1 } } }, file = "/proc/none/plot.svg" }
   testing.equal(result, nil)
   testing.contains(message, "'/proc/none'")
 end
 
 tests["NaN, infinities, one point and nothing at all can be drawn"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   for _, series in ipairs {
     { {} }, { { y = {} } }, { { y = { NAN } } }, { { y = { NAN, NAN, 1 } } }, { { y = { math.huge, 1, -math.huge } } },
     { { y = { 5 } } }, { { y = { 2, 2 } } }, { { y = { 1e300, -1e300 } } }, { { y = { 1e-300, 2e-300 } } },
@@ -201,7 +194,7 @@ tests["the legend names each series once, the background last"] = function()
 end
 
 tests["characters carry a sign for each named series"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local drawn = render.text(plot.prepare { title = "T", y = { label = "loss" }, x = { label = "epoch" },
     series = { { name = "first", y = { 1, 2, 3 } }, { y = { 3, 2, 1 } }, { name = "second", y = { 2, 2, 2 } } } })
   testing.matches(drawn, "^  T: loss\n")

@@ -1,16 +1,8 @@
 -- Pictures of classifiers: confusion matrix and decision boundary.
 local testing = require "testing"
-local render = require "report.render"
 local report = require "report"
 
 local tests = {}
-
-local function have_gnuplot()
-  local drawn, message = render.run("set terminal dumb\nplot x\n")
-  if not drawn then
-    testing.skip(message)
-  end
-end
 
 -- Points left of zero are class 0.
 local SET = { x = { { -1, 0 }, { 1, 0 }, { -2, 1 }, { 2, 1 } }, y = { 0, 1, 0, 1 }, classes = { "left", "right" },
@@ -25,7 +17,7 @@ local function boundary(predict, set, options)
 end
 
 tests["labels, logits and scores draw the same boundary"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local function each(value)
     return function(points)
       local list = {}
@@ -47,7 +39,7 @@ tests["labels, logits and scores draw the same boundary"] = function()
 end
 
 tests["a data set of tensors and a model of tensors work too"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local tensor = require "core.tensor"
   local set = { x = tensor.new(SET.x, "float32"), y = tensor.new(SET.y, "int64"), name = "sides" }
   local seen
@@ -78,7 +70,7 @@ tests["what does not fit is refused"] = function()
 end
 
 tests["a confusion matrix takes counts, or what the metrics return"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local counts = { { 5, 1 }, { 2, 7 } }
   local folder = testing.folder()
   testing.ok(report.confusion(counts, { classes = { "cat", "dog" }, file = folder .. "/a.svg" }))

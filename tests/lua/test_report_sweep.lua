@@ -3,19 +3,11 @@ local testing = require "testing"
 local curves = require "report.curves"
 local html = require "report.html"
 local plot = require "report.plot"
-local render = require "report.render"
 local report = require "report"
 local studies = require "report.study"
 
 local NAN = 0 / 0
 local tests = {}
-
-local function have_gnuplot()
-  local drawn, message = render.run("set terminal dumb\nplot x\n")
-  if not drawn then
-    testing.skip(message)
-  end
-end
 
 -- A trial whose validation accuracy grows to `best` and ends at `last`.
 local function trial(number, seed, last, best, state)
@@ -188,7 +180,7 @@ local function run_sweep(study, options)
 end
 
 tests["a sweep's report prints the table and curves, and writes all files"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local folder = testing.folder() .. "/results"
   local result, message, out = run_sweep(make_study(), { dir = folder })
   testing.ok(result, message)
@@ -203,7 +195,7 @@ tests["a sweep's report prints the table and curves, and writes all files"] = fu
 end
 
 tests["the same study gives the same bytes"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local first, second = testing.folder(), testing.folder()
   local a = run_sweep(make_study(), { dir = first, formats = { "svg" } })
   local b = run_sweep(make_study(), { dir = second, formats = { "svg" } })
@@ -213,7 +205,7 @@ tests["the same study gives the same bytes"] = function()
 end
 
 tests["quiet prints nothing, and parts can be left out"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local result, _, out = run_sweep(make_study(), { dir = testing.folder(), quiet = true, html = false,
     formats = { "svg" }, name = "short" })
   testing.equal(out, "")
@@ -230,7 +222,7 @@ tests["the epochs file has every number and no clock"] = function()
 end
 
 tests["the page escapes, needs no other file, and shares no ids"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local view = studies.view(make_study())
   local page = html.page(view, { curves = studies.curves(view, 2), parameters = studies.parameters(view) })
   testing.contains(page, "a &lt;study&gt; &amp; &#39;more&#39;")
@@ -255,7 +247,7 @@ tests["the page escapes, needs no other file, and shares no ids"] = function()
 end
 
 tests["a study of one setting, of failures only, or of nothing can be reported"] = function()
-  have_gnuplot()
+  testing.need_gnuplot()
   local all = make_study().configs
   for _, configs in ipairs { { all[1] }, { all[4] }, {} } do
     local study = make_study()

@@ -55,6 +55,14 @@ function M.skip(reason)
   error(setmetatable({ reason = reason, kind = SKIP }, { __tostring = function() return reason end }), 0)
 end
 
+--- Skip the rest of the test where there is no gnuplot.
+function M.need_gnuplot()
+  local drawn, message = require("report.render").run "set terminal dumb\nplot x\n"
+  if not drawn then
+    M.skip(message)
+  end
+end
+
 local function note(message)
   return message and " (" .. message .. ")" or ""
 end
