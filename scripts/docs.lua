@@ -84,11 +84,26 @@ local function first_sentence(text)
   end
 end
 
+-- Lines with those of each tag put together while its brackets are open: a type may need several.
+local function joined(lines)
+  local list = {}
+  for _, line in ipairs(lines) do
+    local last = list[#list]
+    local tag = last and not line:find("^%s*@") and last:find("^%s*@")
+    if tag and select(2, last:gsub("[%(%[{]", "")) > select(2, last:gsub("[%)%]}]", "")) then
+      list[#list] = last .. " " .. line:match("^%s*(.-)%s*$")
+    else
+      list[#list + 1] = line
+    end
+  end
+  return list
+end
+
 -- A block of comment lines (without the dashes) as an entry.
 local function read_block(lines)
   local entry = { params = {}, returns = {}, fields = {} }
   local body, item = {}, nil
-  for _, line in ipairs(lines) do
+  for _, line in ipairs(joined(lines)) do
     local tag, rest = line:match("^%s*@([%w_]+)%s*(.*)$")
     if tag then
       item = TAGS[tag] and TAGS[tag](entry, rest) or nil

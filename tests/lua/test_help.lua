@@ -26,6 +26,8 @@ local SPEC = {
 --- after each epoch
 ---@param kind "a"|"b"? one of two
 ---@return number loss the last one
+---@return {a: number,
+--- b: integer}[]? rows of it
 ---@options SPEC
 function M.train(model, given, kind)
 end
@@ -77,7 +79,8 @@ return testing.run {
       { name = "given", type = "fun(a: number): boolean", text = "called after each epoch", optional = true },
       { name = "kind", type = '"a"|"b"', text = "one of two", optional = true },
     })
-    testing.equal(entry("train").returns, { { type = "number", text = "loss the last one" } })
+    testing.equal(entry("train").returns, { { type = "number", text = "loss the last one" },
+      { type = "{a: number, b: integer}[]?", text = "rows of it" } })
   end,
   ["abbreviations do not end the first sentence"] = function()
     testing.equal(docs.parse("\n--- Draws e.g. Circles of i.e. Size. More.\nfunction M.f() end").entries[1].summary,
