@@ -158,7 +158,7 @@ end
 ---@return table[]
 function Layer:parameters()
   if not self.book then
-    options.fail("parameters: the model has none yet; call model:build(data) or fit first")
+    options.fail("the model has no parameters yet; call model:build(data) or fit first")
   end
   local list = {}
   for i, param in ipairs(self.book.params) do

@@ -78,7 +78,7 @@ end
 tests["no rows to predict, or no parameters yet, is said"] = function()
   testing.raises("there are no rows", function() trained():predict(blobs:rows(1, 0)) end)
   testing.raises("has no parameters yet", function() nn.Sequential { nn.Linear(1) }:predict(blobs) end)
-  testing.raises("has none yet", function() nn.Sequential { nn.Linear(1) }:parameters() end)
+  testing.raises("the model has no parameters yet", function() nn.Sequential { nn.Linear(1) }:parameters() end)
   testing.raises("has no targets", function() trained():evaluate(data.set { x = blobs.x }) end)
   testing.raises("expected a data set or a tensor", function() trained():predict(3) end)
 end
