@@ -115,6 +115,29 @@ function M.show(value)
   return "a " .. (type(name) == "string" and name or kind)
 end
 
+--- A value as one writes it in Lua; what can be printed, as it prints itself.
+---@param value any
+---@return string
+function M.literal(value)
+  if type(value) == "number" then
+    return ("%.14g"):format(value)
+  elseif type(value) == "string" then
+    return ("%q"):format(value)
+  elseif type(value) ~= "table" or getmetatable(value) then
+    return tostring(value)
+  end
+  local parts = {}
+  for _, entry in ipairs(value) do
+    parts[#parts + 1] = M.literal(entry)
+  end
+  for _, key in ipairs(M.keys(value)) do
+    if value[key] ~= nil then
+      parts[#parts + 1] = key .. " = " .. M.literal(value[key])
+    end
+  end
+  return #parts > 0 and "{ " .. table.concat(parts, ", ") .. " }" or "{}"
+end
+
 -- Whether a value is of one of the types in "number|string"; "integer" takes 3.0 too, "positive"
 -- etc. are fields of the row, not types.
 local function has_type(value, types)

@@ -16,12 +16,8 @@ local Initializer = { __name = "Initializer" }
 Initializer.__index = Initializer
 
 function Initializer:__tostring()
-  local parts = {}
-  for _, key in ipairs(options.keys(self.given)) do
-    parts[#parts + 1] = ("%s = %.14g"):format(key, self.given[key])
-  end
-  return ("nn.init.%s%s"):format(self.name, self.values and "(...)" or #parts > 0
-    and " { " .. table.concat(parts, ", ") .. " }" or "()")
+  return ("nn.init.%s%s"):format(self.name, self.values and "(...)" or next(self.given)
+    and " " .. options.literal(self.given) or "()")
 end
 
 local M = {}

@@ -17,6 +17,10 @@ local M = {}
 local Loss = { __name = "Loss" }
 Loss.__index = Loss
 
+function Loss:__tostring()
+  return ("nn.loss.%s %s"):format(self.name, options.literal(self.options))
+end
+
 function Loss:__call(prediction, target)
   return self.apply(prediction, target, self.options)
 end

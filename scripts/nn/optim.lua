@@ -29,33 +29,12 @@ local M = {}
 local Optimizer = { __name = "Optimizer" }
 Optimizer.__index = Optimizer
 
--- A value as one writes it in Lua.
-local function literal(value)
-  if type(value) == "number" then
-    return ("%.14g"):format(value)
-  elseif type(value) == "string" then
-    return ("%q"):format(value)
-  elseif type(value) ~= "table" or getmetatable(value) then
-    return tostring(value)
-  end
-  local parts = {}
-  for _, entry in ipairs(value) do
-    parts[#parts + 1] = literal(entry)
-  end
-  for _, key in ipairs(options.keys(value)) do
-    if value[key] ~= nil then
-      parts[#parts + 1] = key .. " = " .. literal(value[key])
-    end
-  end
-  return "{ " .. table.concat(parts, ", ") .. " }"
-end
-
 --- The optimiser as one would write it, with the options that were given.
 function Optimizer:__tostring()
   local parts = { ("lr = %.14g"):format(self.lr) }
   for _, key in ipairs(options.keys(self.given)) do
     if key ~= "lr" then
-      parts[#parts + 1] = key .. " = " .. literal(self.given[key])
+      parts[#parts + 1] = key .. " = " .. options.literal(self.given[key])
     end
   end
   return ("nn.%s { %s }"):format(self.title, table.concat(parts, ", "))

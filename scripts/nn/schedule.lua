@@ -40,24 +40,8 @@ function Schedule:momentum(n, history)
   return self.momentum_value and self.momentum_value(self.options, n - 1, history, self.per)
 end
 
-local function shown(value)
-  if type(value) == "table" and getmetatable(value) ~= Schedule then
-    return "{ " .. table.concat(value, ", ") .. " }"
-  end
-  return math.type(value) == "float" and ("%.14g"):format(value) or tostring(value)
-end
-
 function Schedule:__tostring()
-  local parts = {}
-  for _, inner in ipairs(self.options) do
-    parts[#parts + 1] = shown(inner)
-  end
-  for _, key in ipairs(options.keys(self.options)) do
-    if self.options[key] ~= nil then
-      parts[#parts + 1] = ("%s = %s"):format(key, shown(self.options[key]))
-    end
-  end
-  return ("nn.schedule.%s { %s }"):format(self.name, table.concat(parts, ", "))
+  return ("nn.schedule.%s %s"):format(self.name, options.literal(self.options))
 end
 
 local PER = { type = "string", choices = { "epoch", "step" }, default = "epoch",

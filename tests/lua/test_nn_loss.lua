@@ -112,6 +112,11 @@ tests["labels outside the classes are refused with their row"] = function()
   end)
 end
 
+tests["a loss prints as one writes it"] = function()
+  testing.equal(tostring(nn.loss.huber { delta = 2 }), "nn.loss.huber { delta = 2 }")
+  testing.equal(tostring(nn.loss.mse()), "nn.loss.mse {}")
+end
+
 tests["mistakes in a loss are met with an answer"] = function()
   local function fit(loss)
     return function() nn.Sequential { nn.Linear(1) }:fit(data.moons(), { loss = loss, epochs = 1 }) end

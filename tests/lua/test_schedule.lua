@@ -174,7 +174,7 @@ tests["what a schedule counts is inherited, and shown"] = function()
   local inner = schedule.cosine { total = 10, per = "step" }
   local both = schedule.warmup { total = 3, next = inner }
   testing.equal(both.per, "step")
-  testing.equal(tostring(inner), "nn.schedule.cosine { min = 0, per = step, total = 10 }")
+  testing.equal(tostring(inner), "nn.schedule.cosine { min = 0, per = \"step\", total = 10 }")
   testing.equal(schedule.from("cosine").name, "cosine")
   testing.equal(schedule.from(nil)(7, 0.3), 0.3)
 end
