@@ -282,10 +282,10 @@ local function announce(plan, view, journal, done)
     view:note(note)
   end
   local proposed = (plan.total + plan.seeds - 1) // plan.seeds
-  view:note(("sweep '%s'%s: %d configuration%s x %d seed%s = %d trials, %d worker%s, store %s"):format(
+  view:note(("sweep '%s'%s: %d configuration%s x %d seed%s = %d trial%s, %d worker%s, store %s"):format(
     plan.name, journal.version > 1 and " version " .. journal.version or "", proposed,
-    proposed == 1 and "" or "s", plan.seeds, plan.seeds == 1 and "" or "s", plan.total, plan.workers,
-    plan.workers == 1 and "" or "s", plan.store))
+    proposed == 1 and "" or "s", plan.seeds, plan.seeds == 1 and "" or "s", plan.total,
+    plan.total == 1 and "" or "s", plan.workers, plan.workers == 1 and "" or "s", plan.store))
   if plan.sampler.count and plan.sampler.count * plan.seeds > plan.total then
     view:note(("only the first of %d points of the grid: sampler = \"random\" would spread them"):format(
       plan.sampler.count))

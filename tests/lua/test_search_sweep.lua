@@ -307,6 +307,12 @@ return search.sweep { name = "dry", objective = "min loss", trials = 20, sampler
     testing.contains(out, "space.lr")
     testing.contains(out, "float 0.0001 to 1.0, log")
   end,
+  ["fewer trials than the grid has are said to be its first"] = function()
+    local _, err = run(script(), "--seeds 1 --trials 1 --store " .. fresh ".db")
+    testing.matches(err, "= 1 trial, .*only the first of %d+ points of the grid")
+    local _, whole = run(script(), "--store " .. fresh ".db")
+    testing.ok(not whole:find("only the first", 1, true), whole)
+  end,
   ["--set narrows the space"] = function()
     local out = run(script(), "--set space.lr=0.01 --set space.width=32 --seeds 1 --store " .. fresh ".db")
     testing.equal(select(2, out:gsub("\n", "")), 3)
