@@ -108,6 +108,19 @@ static void find_operands(lua_State *L, Operands *operands) {
 
 /* ---- values of a graph ---- */
 
+/* A constant of the other float type is converted to that of the graph's values, so that a layer
+ * with constants works in float64, too. */
+static const Tensor *constant_operand(lua_State *L, const Operands *operands, int index) {
+  const Tensor *tensor = binding_check_tensor(L, index);
+  for (int i = 0; i < operands->count && tensor->dtype != DTYPE_I64; i++) {
+    if (operands->kind[i] != NODE) continue;
+    DType dtype = graph_node(operands->graph, binding_test_node(L, i + 1)->ref)->dtype;
+    if (dtype == DTYPE_I64) continue;
+    return dtype == tensor->dtype ? tensor : binding_to_tensor(L, index, dtype);
+  }
+  return tensor;
+}
+
 static void operand_refs(lua_State *L, const Operands *operands, Graph *graph, Ref *refs) {
   Err err;
   Status status = NN_OK;
@@ -116,7 +129,7 @@ static void operand_refs(lua_State *L, const Operands *operands, Graph *graph, R
     if (operands->kind[i] == NODE)
       refs[i] = binding_test_node(L, i + 1)->ref;
     else if (operands->kind[i] == TENSOR)
-      status = graph_param(graph, &refs[i], binding_check_tensor(L, i + 1), NULL, &err);
+      status = graph_param(graph, &refs[i], constant_operand(L, operands, i + 1), NULL, &err);
     else if (operands->kind[i] == NUMBER)
       status = graph_constant(graph, &refs[i], operands->dtype, lua_tonumber(L, i + 1), &err);
     if (status != NN_OK) binding_raise(L, &err);

@@ -83,4 +83,10 @@ tests["a sweep checks custom layers and losses where they are first used"] = fun
   testing.raises('must be true, false or "auto"', function() sweep("maybe", Right) end)
 end
 
+tests["constants of a layer follow the type of its values"] = function()
+  local Scaled = nn.layer("Scaled", { forward = function(_, x) return x * tensor.new { 0.5, 2, 3 } end })
+  local result = nn.gradcheck(Scaled(), { 2, 3 })
+  testing.ok(result.ok, tostring(result))
+end
+
 return testing.run(tests)
