@@ -308,16 +308,30 @@ Status grad_conv(OpGrad *grad, Err *err) {
   return NN_OK;
 }
 
+/* The part of conv_transpose's result that x reaches: without the strides that output_padding
+ * added. */
+static Ref emit_reached(const OpGrad *grad, Ref large) {
+  OpBuilder *build = grad->builder;
+  const Attrs *attrs = grad->attrs;
+  for (int i = 0; i < attrs->at[CONV_OUTPUT_PADDING].count; i++) {
+    int64_t more = attrs->at[CONV_OUTPUT_PADDING].list[i];
+    more -= more % attrs->at[CONV_STRIDE].list[i];
+    int64_t size = build->shape(build, large)->dims[2 + i];
+    if (more > 0) large = family_slice(build, large, 2 + i, 0, size - more);
+  }
+  return large;
+}
+
 /* With G the gradient of y = conv_transpose(x, W):  dx = conv(G, W), and dW as of that conv. */
 Status grad_conv_transpose(OpGrad *grad, Err *err) {
   (void)err;
   OpBuilder *build = grad->builder;
-  Ref x = grad->in[0], g = grad->out_grad;
+  Ref x = grad->in[0], g = grad->out_grad, reached = emit_reached(grad, g);
   if (grad->wants[0]) {
     Attrs attrs = common_attrs(OP_conv, grad->attrs);
-    grad->in_grads[0] = op_emit(build, OP_conv, g, grad->in[1], &attrs);
+    grad->in_grads[0] = op_emit(build, OP_conv, reached, grad->in[1], &attrs);
   }
-  if (grad->wants[1]) grad->in_grads[1] = emit_weight_grad(grad, g, x, NULL);
+  if (grad->wants[1]) grad->in_grads[1] = emit_weight_grad(grad, reached, x, NULL);
   if (grad->inputs > 2 && grad->wants[2]) grad->in_grads[2] = emit_bias_grad(build, g);
   return NN_OK;
 }

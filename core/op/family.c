@@ -87,3 +87,13 @@ int family_parts(double work, double least, int64_t units, int threads) {
   if (parts > (double)units) parts = (double)units;
   return parts < 2 ? 1 : parts < threads ? (int)parts : threads;
 }
+
+Ref family_slice(OpBuilder *builder, Ref ref, int axis, int64_t first, int64_t count) {
+  if (count == 0) return REF_NONE;
+  Attrs attrs;
+  op_attr_defaults(OP_slice, &attrs);
+  attrs.at[0].number = axis;
+  attrs.at[1].number = (double)first;
+  attrs.at[2].number = (double)(first + count - 1);
+  return op_emit(builder, OP_slice, ref, REF_NONE, &attrs);
+}

@@ -31,6 +31,8 @@ bool family_has_axis(const Attr *axes, int64_t axis);
 /* As many parts as have `least` of `work` each, at most `threads` and `units`, which cannot be
  * divided. */
 int family_parts(double work, double least, int64_t units, int threads);
+/* `count` elements along an axis, from `first`; none when there are none. */
+Ref family_slice(OpBuilder *builder, Ref ref, int axis, int64_t first, int64_t count);
 /* A list of the sizes of input 0's axes after (n, channels). */
 Attr family_plane_size(const OpGrad *grad);
 /* The gradient of input 0 of an op that read its elements at `places` along the axis in attribute

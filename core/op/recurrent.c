@@ -296,11 +296,7 @@ static Ref result(const OpGrad *grad, Ref ref, int index) {
 /* State `index` (N, H) of the states (N, S, H). */
 static Ref state_of(const OpGrad *grad, Ref states, int index) {
   Shape shape = *grad->builder->shape(grad->builder, states);
-  Attrs attrs;
-  op_attr_defaults(OP_slice, &attrs);
-  attrs.at[0].number = 1;
-  attrs.at[1].number = attrs.at[2].number = index;
-  if (shape.dims[1] > 1) states = op_emit(grad->builder, OP_slice, states, REF_NONE, &attrs);
+  if (shape.dims[1] > 1) states = family_slice(grad->builder, states, 1, index, 1);
   shape = shape2(shape.dims[0], shape.dims[2]);
   return op_emit_shape(grad->builder, OP_reshape, states, &shape);
 }

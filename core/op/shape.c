@@ -18,16 +18,6 @@ static OpRows rows_off_axis(const OpShape *call) {
   return call->attrs->at[AXIS].number == 0 ? OP_ROWS_MIX : OP_ROWS_KEEP;
 }
 
-static Ref slice_of(OpBuilder *builder, Ref ref, int axis, int64_t first, int64_t count) {
-  if (count == 0) return REF_NONE;
-  Attrs attrs;
-  op_attr_defaults(OP_slice, &attrs);
-  attrs.at[AXIS].number = axis;
-  attrs.at[FIRST].number = (double)first;
-  attrs.at[LAST].number = (double)(first + count - 1);
-  return op_emit(builder, OP_slice, ref, REF_NONE, &attrs);
-}
-
 /* ---- reshape ---- */
 
 Status infer_reshape(OpShape *call, Err *err) {
@@ -177,8 +167,8 @@ Status grad_pad(OpGrad *grad, Err *err) {
   (void)err;
   int axis = (int)grad->attrs->at[AXIS].number;
   const Shape *in = grad->builder->shape(grad->builder, grad->in[0]);
-  grad->in_grads[0] = slice_of(grad->builder, grad->out_grad, axis,
-                               (int64_t)grad->attrs->at[BEFORE].number, in->dims[axis]);
+  grad->in_grads[0] = family_slice(grad->builder, grad->out_grad, axis,
+                                   (int64_t)grad->attrs->at[BEFORE].number, in->dims[axis]);
   return NN_OK;
 }
 
@@ -213,9 +203,10 @@ Status grad_concat(OpGrad *grad, Err *err) {
   int axis = (int)grad->attrs->at[AXIS].number;
   int64_t split = grad->builder->shape(grad->builder, grad->in[0])->dims[axis];
   int64_t rest = grad->builder->shape(grad->builder, grad->in[1])->dims[axis];
-  if (grad->wants[0]) grad->in_grads[0] = slice_of(grad->builder, grad->out_grad, axis, 0, split);
+  if (grad->wants[0])
+    grad->in_grads[0] = family_slice(grad->builder, grad->out_grad, axis, 0, split);
   if (grad->wants[1])
-    grad->in_grads[1] = slice_of(grad->builder, grad->out_grad, axis, split, rest);
+    grad->in_grads[1] = family_slice(grad->builder, grad->out_grad, axis, split, rest);
   return NN_OK;
 }
 
