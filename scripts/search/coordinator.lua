@@ -466,6 +466,7 @@ function M.run(crew, plan, trials, record, progress)
       hire(self, slot)
     end
   end
+  record:note_repository(plan.script)
   progress:tick()
   while self.running > 0 or (next(self.slots) and not self.stopping) do
     local kind, slot, value = crew:next(wait_time(self))

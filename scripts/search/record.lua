@@ -67,25 +67,6 @@ function M.files(run)
   return files, type(script) == "string" and script or source:sub(2)
 end
 
---- The git commit of the folder a script lies in, and what was not committed there; for the record only.
---- Empty where there is no repository, or no git.
----@param script string
----@return {commit: string?, diff: string?}
-function M.repository(script)
-  local run = require("core.plot").run
-  local folder = script:match("^(.*)/[^/]*$") or "."
-  local function git(...)
-    local result = run({ "git", "-c", "core.fsmonitor=false", "-C", folder, ... }, "", GIT_SECONDS)
-    return result and result.status == 0 and result.output or nil
-  end
-  local commit = git("rev-parse", "HEAD")
-  local diff = commit and git("diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", "--", ".")
-  return {
-    commit = commit and commit:match("%x+"),
-    diff = diff and diff ~= "" and (#diff <= LONGEST_DIFF and diff or diff:sub(1, LONGEST_DIFF) .. "\n[cut]\n") or nil,
-  }
-end
-
 --- The parts a study's results depend on, by name, each as a hash or short text.
 local function parts_of(plan)
   local hashes = {}
@@ -181,12 +162,37 @@ function M.open(plan)
   for _, row in ipairs(opened:rows("name_list")) do
     self.names[row.name] = row.id
   end
-  local engine, repository = plan.engine, M.repository(plan.script)
+  local engine = plan.engine
   self.session = check(opened:run("session_add", self.id, proc.wall(), proc.pid(), proc.hostname(),
     plan.workers, plan.threads, engine.version, _VERSION, engine.kernel, engine.isa,
-    plan.arguments, repository.commit, repository.diff, proc.folder()))
+    plan.arguments, proc.folder()))
   check(opened:commit())
   return self
+end
+
+--- Record the git commit of the folder a script lies in, and what was not committed there, once for a session.
+--- Nothing where there is no repository, or no git. It takes milliseconds, or many in a large folder: a sweep
+--- asks when its workers are busy.
+---@param script string
+function Record:note_repository(script)
+  if self.noted_repository then
+    return
+  end
+  self.noted_repository = true
+  local run = require("core.plot").run
+  local folder = script:match("^(.*)/[^/]*$") or "."
+  local function git(...)
+    local result = run({ "git", "-c", "core.fsmonitor=false", "-C", folder, ... }, "", GIT_SECONDS)
+    return result and result.status == 0 and result.output or nil
+  end
+  local commit = git("rev-parse", "HEAD")
+  local diff = commit and git("diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", "--", ".")
+  if diff and #diff > LONGEST_DIFF then
+    diff = diff:sub(1, LONGEST_DIFF) .. "\n[cut]\n"
+  end
+  if commit then
+    self:write("session_set_git", commit:match("%x+"), diff ~= "" and diff or nil, self.session)
+  end
 end
 
 --- Note that something happened that is no result.
