@@ -141,7 +141,7 @@ function M.open(plan)
     return nil, message
   end
   local self = setmetatable({
-    store = opened, path = plan.store, names = {}, notes = {}, committed = proc.now(),
+    store = opened, path = plan.store, names = {}, epochs = {}, notes = {}, committed = proc.now(),
   }, Record)
   check(opened:begin())
   local parts = parts_of(plan)
@@ -212,11 +212,26 @@ function Record:write(name, ...)
   return check(self.store:run(name, ...))
 end
 
+local function write_epochs(self)
+  local epochs = self.epochs
+  self.epochs = {}
+  for _, epoch in ipairs(epochs) do
+    local trial, row = epoch[1], epoch[2]
+    for name, value in pairs(row) do
+      if name ~= "epoch" then
+        self.names[name] = self.names[name] or self:write("name_add", name)
+        self:write("metric_add", trial, row.epoch, self.names[name], value + 0.0)
+      end
+    end
+  end
+end
+
 --- A trial has been given to a worker. `trial.id` is its row.
 function Record:start(trial, worker)
   if trial.id and trial.at_rung then
     self:write("trial_continue", self.session, worker, trial.id)
   elseif trial.id then
+    write_epochs(self) -- maybe its own of before
     self:write("trial_restart", proc.wall(), self.session, worker, trial.id)
     self:write("metric_clear", trial.id)
     self:write("output_clear", trial.id)
@@ -227,14 +242,10 @@ function Record:start(trial, worker)
   end
 end
 
---- Metrics of one epoch: a row with `epoch`.
+--- Metrics of one epoch: a row with `epoch`. Written with the next commit, since they often come just before the
+--- result of a trial, whose worker waits for its next one.
 function Record:metrics(trial, row)
-  for name, value in pairs(row) do
-    if name ~= "epoch" then
-      self.names[name] = self.names[name] or self:write("name_add", name)
-      self:write("metric_add", trial.id, row.epoch, self.names[name], value + 0.0)
-    end
-  end
+  self.epochs[#self.epochs + 1] = { trial.id, row }
 end
 
 --- A trial that begins as a copy of another: with its parent's number and state.
@@ -302,15 +313,18 @@ end
 
 --- Seconds until the next commit is due, or nil when nothing waits for one.
 function Record:due()
-  return self.dirty and math.max(0, self.committed + BATCH - proc.now()) or nil
+  return (self.dirty or self.epochs[1]) and math.max(0, self.committed + BATCH - proc.now()) or nil
 end
 
 --- Commit when it is time, or at once.
 ---@param now boolean?
 function Record:commit(now)
-  if self.dirty and (now or proc.now() - self.committed >= BATCH) then
-    check(self.store:commit())
-    self.dirty = false
+  if (self.dirty or self.epochs[1]) and (now or proc.now() - self.committed >= BATCH) then
+    write_epochs(self)
+    if self.dirty then
+      check(self.store:commit())
+      self.dirty = false
+    end
     self.committed = proc.now()
   end
 end
