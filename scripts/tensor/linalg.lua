@@ -45,37 +45,34 @@ function M.solve(a, b)
   return x0 + op.reshape(op.matmul(linalg.inv(a0), change), shape)
 end
 
--- d(a^-1) = -a^-1 da a^-1
-function M.inv(x)
-  if not tracked(x) then
-    return linalg.inv(x)
+-- M[name] for a function of one matrix: value plus differential(x0, dx, value).
+local function of_one(name, differential)
+  M[name] = function(x)
+    if not tracked(x) then
+      return linalg[name](x)
+    end
+    local x0, dx = base(x)
+    local y0 = linalg[name](x0)
+    return y0 + differential(x0, dx, y0)
   end
-  local x0, dx = base(x)
-  local y0 = linalg.inv(x0)
-  return y0 - op.matmul(op.matmul(y0, dx), y0)
 end
+
+-- d(a^-1) = -a^-1 da a^-1
+of_one("inv", function(_, dx, y0)
+  return -op.matmul(op.matmul(y0, dx), y0)
+end)
 
 -- d det a = det a tr(a^-1 da)
-function M.det(x)
-  if not tracked(x) then
-    return linalg.det(x)
-  end
-  local x0, dx = base(x)
-  local y0 = linalg.det(x0)
-  return y0 + y0 * op.sum(turned(linalg.inv(x0)) * dx, { axes = { -1, -2 } })
-end
+of_one("det", function(x0, dx, y0)
+  return y0 * op.sum(turned(linalg.inv(x0)) * dx, { axes = { -1, -2 } })
+end)
 
 -- dl = l F(l^-1 da l^-T), where F keeps the lower triangle and half the diagonal; da made symmetric, as PyTorch does.
-function M.cholesky(x)
-  if not tracked(x) then
-    return linalg.cholesky(x)
-  end
-  local x0, dx = base(x)
-  local y0 = linalg.cholesky(x0)
+of_one("cholesky", function(_, dx, y0)
   local inverse = linalg.inv(y0)
   local inner = op.matmul(op.matmul(inverse, dx), inverse, { trans_b = true })
   local half = (inner + turned(inner)) * 0.25
-  return y0 + op.matmul(y0, op.tril(half) + op.tril(half, -1))
-end
+  return op.matmul(y0, op.tril(half) + op.tril(half, -1))
+end)
 
 return M
