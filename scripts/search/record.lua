@@ -203,12 +203,17 @@ function Record:event(trial, kind, detail)
   self:write("event_add", self.id, trial, proc.wall(), kind, detail)
 end
 
---- Run a statement inside the current transaction.
-function Record:write(name, ...)
+-- Something waits for the next commit.
+local function begin(self)
   if not self.dirty then
     check(self.store:begin())
     self.dirty = true
   end
+end
+
+--- Run a statement inside the current transaction.
+function Record:write(name, ...)
+  begin(self)
   return check(self.store:run(name, ...))
 end
 
@@ -245,6 +250,7 @@ end
 --- Metrics of one epoch: a row with `epoch`. Written with the next commit, since they often come just before the
 --- result of a trial, whose worker waits for its next one.
 function Record:metrics(trial, row)
+  begin(self)
   self.epochs[#self.epochs + 1] = { trial.id, row }
 end
 
@@ -313,18 +319,16 @@ end
 
 --- Seconds until the next commit is due, or nil when nothing waits for one.
 function Record:due()
-  return (self.dirty or self.epochs[1]) and math.max(0, self.committed + BATCH - proc.now()) or nil
+  return self.dirty and math.max(0, self.committed + BATCH - proc.now()) or nil
 end
 
 --- Commit when it is time, or at once.
 ---@param now boolean?
 function Record:commit(now)
-  if (self.dirty or self.epochs[1]) and (now or proc.now() - self.committed >= BATCH) then
+  if self.dirty and (now or proc.now() - self.committed >= BATCH) then
     write_epochs(self)
-    if self.dirty then
-      check(self.store:commit())
-      self.dirty = false
-    end
+    check(self.store:commit())
+    self.dirty = false
     self.committed = proc.now()
   end
 end
